@@ -1,0 +1,155 @@
+/**
+ * Projects, stages, services and their files: Keptn's nouns, laid out in Git (`docs/design.md`, section 9; format 1: each stage
+ * a branch forked from the default branch, a service a folder of it).
+ *
+ * What comes in is checked (`names.ts`, `paths.ts`), so nothing below asks again. Refusals are `ServiceError`s of 4xx. All files
+ * of one call change together, or none.
+ */
+import type { Identity, Oid } from '../git/objects.ts'
+import type { Outcome, ProjectName, Proof } from '../repository/repository.ts'
+
+declare const stageBrand: unique symbol
+export type StageName = string & { readonly [stageBrand]: true }
+declare const serviceBrand: unique symbol
+export type ServiceName = string & { readonly [serviceBrand]: true }
+declare const pathBrand: unique symbol
+/** A file's path inside its scope: normal, no leading slash, every segment checked. */
+export type ResourcePath = string & { readonly [pathBrand]: true }
+
+/** The three levels at which files live; a service needs a stage. */
+export interface Scope {
+  project: ProjectName
+  stage?: StageName
+  service?: ServiceName
+}
+
+export interface ReadContext {
+  signal?: AbortSignal
+  timeoutMs: number
+  maxStaleSeconds?: number
+  /** As of this commit. */
+  at?: Oid
+}
+
+export interface WriteContext {
+  timeoutMs: number
+  principal: string
+  author: Identity
+  /** The caller's commit message; else one that names the request is made. */
+  message?: string
+  idempotency?: { key: string; digest: string }
+  /** Size of the request's body. */
+  sizeBytes: number
+}
+
+/** Conditions on the one file that a write names. */
+export interface Precondition {
+  /** `If-Match`: ids of the file or chart tree, the part of the tag before the dot; `'*'` for any that exists. */
+  match?: Oid[] | '*'
+  /** `If-None-Match: *`: only where nothing is there. */
+  absent?: boolean
+}
+
+export interface FileAnswer {
+  content: Buffer
+  /** Of the blob; of the tree for a re-made Helm archive. */
+  oid: Oid
+  /** Head of the scope's branch, or the commit that was asked for: Keptn's `version`. */
+  commit: Oid
+  proof: Proof
+}
+
+export interface Page<Item> {
+  items: Item[]
+  /** What to ask for next, `'0'` at the end. */
+  nextPageKey: string
+  /** Of all pages; null where it is not known. */
+  totalCount: number | null
+  proof: Proof
+}
+
+export interface PageRequest {
+  /** 0 or more; default 20. */
+  pageSize?: number
+  pageKey?: string
+}
+
+export interface FileItem {
+  /** With a leading slash, below the scope. */
+  path: string
+  commit: Oid
+}
+
+/** A project, stage or service in a list. */
+export interface ScopeItem {
+  name: string
+  /** As its `metadata.yaml` says, milliseconds since the epoch. */
+  createdAtMs?: number
+}
+
+export interface HistoryItem {
+  commit: Oid
+  author: Identity
+  /** Milliseconds since the epoch. */
+  dateMs: number
+  message: string
+}
+
+export interface FileWrite {
+  path: ResourcePath
+  content: Buffer
+}
+
+export interface Resources {
+  createProject(project: ProjectName, context: WriteContext): Promise<Outcome>
+  /** Keptn's PUT /project: says only whether it exists, there is nothing to update. */
+  updateProject(project: ProjectName, context: WriteContext): Promise<Outcome>
+  deleteProject(project: ProjectName, context: WriteContext): Promise<Outcome>
+  createStage(
+    scope: Required<Pick<Scope, 'project' | 'stage'>>,
+    context: WriteContext,
+  ): Promise<Outcome>
+  deleteStage(
+    scope: Required<Pick<Scope, 'project' | 'stage'>>,
+    context: WriteContext,
+  ): Promise<Outcome>
+  createService(scope: Required<Scope>, context: WriteContext): Promise<Outcome>
+  deleteService(scope: Required<Scope>, context: WriteContext): Promise<Outcome>
+
+  listProjects(page: PageRequest, context: ReadContext): Promise<Page<ScopeItem>>
+  listStages(
+    project: ProjectName,
+    page: PageRequest,
+    context: ReadContext,
+  ): Promise<Page<ScopeItem>>
+  listServices(
+    scope: Required<Pick<Scope, 'project' | 'stage'>>,
+    page: PageRequest,
+    context: ReadContext,
+  ): Promise<Page<ScopeItem>>
+
+  listFiles(scope: Scope, page: PageRequest, context: ReadContext): Promise<Page<FileItem>>
+  readFile(scope: Scope, path: ResourcePath, context: ReadContext): Promise<FileAnswer>
+  /** Writes files of one scope in one commit; the last of two for one path wins. An empty list changes nothing. */
+  writeFiles(
+    scope: Scope,
+    files: FileWrite[],
+    /** HTTP status of success: 201 for POST, 200 for PUT; the log keeps it. */
+    status: 200 | 201,
+    context: WriteContext,
+    precondition?: Precondition,
+  ): Promise<Outcome>
+  /** Deletes a file, a chart, or a folder with all it holds. */
+  deleteFile(
+    scope: Scope,
+    path: ResourcePath,
+    context: WriteContext,
+    precondition?: Precondition,
+  ): Promise<Outcome>
+  /** Commits that changed the scope, or one file or folder of it, newest first, along first parents. */
+  history(
+    scope: Scope,
+    page: PageRequest & { path?: ResourcePath },
+    context: ReadContext,
+  ): Promise<Page<HistoryItem>>
+}
