@@ -1,0 +1,310 @@
+/**
+ * The environment as one frozen `Config`. The table `settings` is the only place that names a variable: its parser, default,
+ * unit and help; the README shows the same table (a test compares them). Nothing else in the program reads the environment.
+ *
+ * An empty variable counts as unset. A bad value is a problem that names the variable, never a silent default; all problems are
+ * reported together. A secret may come from a file instead (`<VARIABLE>_FILE`), which is read again when it changes.
+ */
+import {
+  branchName,
+  bytes,
+  directory,
+  host,
+  identityPart,
+  logLevel,
+  oneOf,
+  pathPrefix,
+  redisUrls,
+  seconds,
+  storeLocation,
+  text,
+  wholeNumber,
+} from './config-values.ts'
+import { Secret } from './secret.ts'
+import { watchFile } from './watched-file.ts'
+
+interface Setting {
+  variable: string
+  /** Turns the text of the variable into its value, or throws what is wrong with it ("must be …"). */
+  parse: (text: string) => unknown
+  /** Text that stands where the variable is unset; none: the value is then `undefined`. */
+  default?: string
+  unit: string
+  help: string
+  secret?: true
+}
+
+export const settings = {
+  port: {
+    variable: 'PORT',
+    parse: wholeNumber(0, 65_535),
+    default: '8080',
+    unit: 'port',
+    help: 'Where it listens; 0 takes a free one.',
+  },
+  host: {
+    variable: 'HOST',
+    parse: host,
+    default: '127.0.0.1',
+    unit: 'address',
+    help: 'Address it listens on; the image sets `0.0.0.0`.',
+  },
+  store: {
+    variable: 'STORE_URL',
+    parse: storeLocation,
+    default: 'file:./data/store',
+    unit: 'URL',
+    help: 'The bucket: `file:<folder>`, or `s3://<bucket>[/<prefix>]` with the parameters `endpoint` (a URL), `region` and `style` (`path` or `virtual`). A bucket must exist.',
+  },
+  accessKeyId: {
+    variable: 'AWS_ACCESS_KEY_ID',
+    parse: text,
+    unit: 'text',
+    help: 'Key of the bucket.',
+    secret: true,
+  },
+  secretAccessKey: {
+    variable: 'AWS_SECRET_ACCESS_KEY',
+    parse: text,
+    unit: 'text',
+    help: 'Secret of that key.',
+    secret: true,
+  },
+  sessionToken: {
+    variable: 'AWS_SESSION_TOKEN',
+    parse: text,
+    unit: 'text',
+    help: 'Session token of a temporary key.',
+    secret: true,
+  },
+  redisUrls: {
+    variable: 'REDIS_URL',
+    parse: redisUrls,
+    unit: 'URLs',
+    help: 'Redis for the advisory lock, `redis://` or `rediss://`; several, separated by commas, form a quorum. Unset: a lock inside the process.',
+    secret: true,
+  },
+  cacheDirectory: {
+    variable: 'CACHE_DIR',
+    parse: directory,
+    default: './data/cache',
+    unit: 'folder',
+    help: 'Packs that were fetched; may be emptied at any time.',
+  },
+  cacheMaxBytes: {
+    variable: 'CACHE_MAX_BYTES',
+    parse: bytes(0, 2 ** 50),
+    default: '1GiB',
+    unit: 'bytes',
+    help: 'How large that folder may grow.',
+  },
+  tokensFile: {
+    variable: 'TOKENS_FILE',
+    parse: text,
+    unit: 'file',
+    help: 'Who may do what (see Tokens), read again when it changes. Unset: everybody may do everything.',
+  },
+  maxBodyBytes: {
+    variable: 'MAX_BODY_BYTES',
+    parse: bytes(1_024, 2 ** 26),
+    default: '10MiB',
+    unit: 'bytes',
+    help: 'Largest request body; beyond it 413.',
+  },
+  readMaxStaleSeconds: {
+    variable: 'READ_MAX_STALE_SECONDS',
+    parse: wholeNumber(0, 86_400),
+    default: '0',
+    unit: 'seconds',
+    help: 'Reads may be so old, for clients that cannot send `Cache-Control: max-stale`; 0: every read is fresh.',
+  },
+  staleReads: {
+    variable: 'STALE_READS',
+    parse: oneOf('serve', 'refuse'),
+    default: 'serve',
+    unit: '`serve` or `refuse`',
+    help: 'Whether single files are answered from the last known state, marked as stale, while the bucket does not answer.',
+  },
+  staleReadsMaxSeconds: {
+    variable: 'STALE_READS_MAX_SECONDS',
+    parse: wholeNumber(1, 86_400),
+    default: '300',
+    unit: 'seconds',
+    help: 'For how long after the last proof they are.',
+  },
+  gitUser: {
+    variable: 'GIT_KEPTN_USER',
+    parse: identityPart,
+    default: 'keptn',
+    unit: 'text',
+    help: 'Name of the Git committer, and of the author where no request names one.',
+  },
+  gitEmail: {
+    variable: 'GIT_KEPTN_EMAIL',
+    parse: identityPart,
+    default: 'keptn@keptn.sh',
+    unit: 'text',
+    help: 'E-mail address of both.',
+  },
+  defaultBranch: {
+    variable: 'DEFAULT_REMOTE_GIT_BRANCH',
+    parse: branchName,
+    default: 'main',
+    unit: 'branch',
+    help: 'Default branch of projects that are created from now on.',
+  },
+  publicPathPrefix: {
+    variable: 'PREFIX_PATH',
+    parse: pathPrefix,
+    default: '',
+    unit: 'path',
+    help: 'What a gateway puts before `/api/…`; shown in the OpenAPI document, as in Keptn.',
+  },
+  logLevel: {
+    variable: 'LOG_LEVEL',
+    parse: logLevel,
+    default: 'info',
+    unit: '`debug`, `info`, `warn` or `error`',
+    help: 'Log lines below it are not written.',
+  },
+  requestSeconds: {
+    variable: 'REQUEST_TIMEOUT_SECONDS',
+    parse: seconds(0.1, 600),
+    default: '25',
+    unit: 'seconds',
+    help: 'The longest request; past it 503.',
+  },
+  drainWindowSeconds: {
+    variable: 'DRAIN_WINDOW_SECONDS',
+    parse: seconds(0.1, 600),
+    default: '10',
+    unit: 'seconds',
+    help: 'After SIGTERM new requests are accepted for half of it at least, until a fifth of it passed without one, and for all of it at most.',
+  },
+  directoryStageStructure: {
+    variable: 'DIRECTORY_STAGE_STRUCTURE',
+    parse: text,
+    unit: 'text',
+    help: "Keptn's switch; without effect but a warning: the format of a project decides.",
+  },
+} as const satisfies Record<string, Setting>
+
+type Settings = typeof settings
+type Value<S> = S extends { secret: true }
+  ? Secret | undefined
+  : S extends { parse: (text: string) => infer T; default: string }
+    ? T
+    : S extends { parse: (text: string) => infer T }
+      ? T | undefined
+      : never
+
+/** What the environment says, checked; secrets print as `[SECRET]`. */
+export type Config = { readonly [Name in keyof Settings]: Value<Settings[Name]> }
+
+/** Everything that is wrong with the environment, one sentence each, each beginning with the variable's name. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'))
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Reads and checks the environment.
+ * @param onSecretFailure told when a secret's file changed to something that cannot be used; the last good value stays
+ * @returns the configuration, frozen
+ * @throws ConfigError with all problems; a secret's value is in none of them
+ */
+export function readConfig(
+  environment: Environment,
+  onSecretFailure: (variable: string, error: unknown) => void = () => {},
+): Config {
+  const problems: string[] = []
+  const values: Record<string, unknown> = {}
+  for (const [name, setting] of Object.entries<Setting>(settings)) {
+    try {
+      values[name] = setting.secret
+        ? readSecret(setting, environment, onSecretFailure)
+        : readPlain(setting, environment)
+    } catch (error) {
+      problems.push(error instanceof Error ? error.message : String(error))
+    }
+  }
+  if (problems.length === 0) problems.push(...contradictions(values as Config))
+  if (problems.length > 0) throw new ConfigError(problems)
+  return Object.freeze(values) as Config
+}
+
+function readPlain(setting: Setting, environment: Environment): unknown {
+  const given = environment[setting.variable] || setting.default
+  if (given === undefined) return undefined
+  return parsed(setting, given, `${setting.variable} ${sentenceOf(given)}`)
+}
+
+function readSecret(
+  setting: Setting,
+  environment: Environment,
+  onFailure: (variable: string, error: unknown) => void,
+): Secret | undefined {
+  const { variable } = setting
+  const given = environment[variable]
+  const path = environment[`${variable}_FILE`]
+  if (given && path) throw new Error(`${variable} and ${variable}_FILE are both set: unset one`)
+  if (given) {
+    parsed(setting, given, variable)
+    return new Secret(() => given)
+  }
+  if (!path) return undefined
+  const file = openSecretFile(setting, path, onFailure)
+  return new Secret(() => file.current())
+}
+
+function openSecretFile(
+  setting: Setting,
+  path: string,
+  onFailure: (variable: string, error: unknown) => void,
+) {
+  const variable = `${setting.variable}_FILE`
+  const parse = (content: string) => {
+    const value = content.trim()
+    if (value === '') throw new Error(`${variable}: ${path} is empty`)
+    parsed(setting, value, `${variable}: what ${path} holds`)
+    return value
+  }
+  try {
+    return watchFile({ path, parse, onFailure: (error) => onFailure(variable, error) })
+  } catch (error) {
+    throw new Error(readFailure(variable, error))
+  }
+}
+
+function readFailure(variable: string, error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  return message.startsWith(variable) ? message : `${variable} cannot be read: ${message}`
+}
+
+function parsed(setting: Setting, given: string, subject: string): unknown {
+  try {
+    return setting.parse(given)
+  } catch (error) {
+    throw new Error(`${subject} ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+function sentenceOf(given: string): string {
+  // Somebody may have put a password where none belongs.
+  const told = given.replace(/\/\/[^/@]*@/g, '//[SECRET]@')
+  return `is ${JSON.stringify(told.length > 100 ? `${told.slice(0, 100)}…` : told)}, but`
+}
+
+function contradictions(config: Config): string[] {
+  if (config.store.kind !== 's3') return []
+  return (['accessKeyId', 'secretAccessKey'] as const)
+    .filter((name) => config[name] === undefined)
+    .map((name) => `${settings[name].variable} must be set, as STORE_URL names a bucket`)
+}
