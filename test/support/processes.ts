@@ -59,7 +59,7 @@ export function removeFolder(folder: string): void {
 
 export interface RunningProcess {
   readonly pid: number
-  /** Everything written to stdout and stderr so far, the last 64 KiB of it. */
+  /** The end of what it wrote to stdout and stderr so far. */
   output(): string
   /** The exit code, or the signal's name; undefined while it runs. */
   exited(): number | string | undefined
@@ -71,11 +71,19 @@ export interface RunningProcess {
   kill(): Promise<void>
 }
 
+export interface ProcessOptions {
+  /** Added to this process's own. */
+  env?: Record<string, string>
+  cwd?: string
+  /** How many characters of output are kept, default 65,536. */
+  keepChars?: number
+}
+
 /** Starts a program that dies with this process. */
 export function startProcess(
   program: string,
   args: string[],
-  options: { env?: Record<string, string>; cwd?: string } = {},
+  options: ProcessOptions = {},
 ): RunningProcess {
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -86,30 +94,35 @@ export function startProcess(
   const pid = child.pid
   if (pid === undefined) throw new Error(`${program} did not start`)
   tellReaper(`+${pid}`)
-  return watch(child, pid)
+  return watch(child, pid, options.keepChars ?? 65_536)
 }
 
-function watch(child: ChildProcess, pid: number): RunningProcess {
+function watch(child: ChildProcess, pid: number, keepChars: number): RunningProcess {
   let output = ''
   let exit: number | string | undefined
   const keep = (chunk: Buffer) => {
-    output = (output + chunk.toString()).slice(-65_536)
+    output = (output + chunk.toString()).slice(-keepChars)
   }
   child.stdout?.on('data', keep)
   child.stderr?.on('data', keep)
   child.unref()
   for (const stream of [child.stdout, child.stderr]) (stream as Socket).unref()
-  const exitSeen = new Promise<void>((resolve) => {
+  const closed = new Promise<void>((resolve) => {
     child.once('exit', (code, signal) => {
-      exit = code ?? signal ?? 'unknown'
       tellReaper(`-${pid}`)
-      resolve()
+      const finish = () => {
+        exit ??= code ?? signal ?? 'unknown'
+        resolve()
+      }
+      child.once('close', finish)
+      // Somebody may have inherited its output and hold it open for ever.
+      setTimeout(finish, 500).unref()
     })
   })
   const signal = (name: NodeJS.Signals) => signalGroup(pid, name)
   // A child that a test forgot keeps nobody alive, so whoever waits for one has to do that by a timer.
   const ended = async () => {
-    while (exit === undefined) await Promise.race([exitSeen, sleep(50)])
+    while (exit === undefined) await Promise.race([closed, sleep(50)])
     return exit
   }
   const kill = async () => {

@@ -1,0 +1,22 @@
+/** `npm test [-- part-of-a-path …]` and `npm run test:long`: see `support/runner.ts`. */
+
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { repositoryRoot } from './support/programs.ts'
+import { runTests } from './support/runner.ts'
+
+const words = process.argv.slice(2)
+const long = words.includes('--long')
+const counts = await runTests({
+  folder: fileURLToPath(new URL('.', import.meta.url)),
+  sources: join(repositoryRoot, 'test'),
+  long,
+  filters: words.filter((word) => !word.startsWith('--')),
+  // Long ones put three replicas under load: alone, or they would measure each other.
+  jobs: long ? 1 : 2,
+  fileLimitMs: long ? 2_400_000 : 120_000,
+  totalLimitMs: long ? 2_400_000 : Number.POSITIVE_INFINITY,
+  skipsFail: process.env.CI === 'true',
+  print: (line) => console.log(line),
+})
+process.exitCode = counts.failed === 0 ? 0 : 1
