@@ -148,9 +148,10 @@ function signature(by: Commit['author']): string {
   return `${cleanIdentity(by.name)} <${cleanIdentity(by.email)}> ${by.seconds} +0000`
 }
 
+/** U+2028 and U+2029 go as well: Git lets them pass, and isomorphic-git then cannot read the commit. */
 function cleanIdentity(text: string): string {
   return text
-    .replace(/[<>\r\n]/g, '')
+    .replace(/[<>\r\n\u2028\u2029]/g, '')
     .replaceAll('\0', '')
     .trim()
 }
