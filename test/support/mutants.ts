@@ -1,0 +1,161 @@
+/**
+ * Deliberate mistakes: each patch of `test/mutants` takes one guard out of `src`, and a named test has to notice. The tree is
+ * copied once for each worker; a patch is applied, built on top of what was built, tested and taken back.
+ */
+import { spawnSync } from 'node:child_process'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { makeFolder, removeFolder, startProcess } from './processes.ts'
+
+export interface MutantOptions {
+  /** The repository; a mutant sees what git knows of it, and files that git does not ignore. */
+  root: string
+  /** Only patches whose name holds one of these; empty for all. */
+  filters: string[]
+  /** How many are tested at the same time. */
+  jobs: number
+  /** Milliseconds until a test is killed; a mutant that makes it hang is noticed too. */
+  limitMs: number
+  print(line: string): void
+}
+
+interface Mutant {
+  name: string
+  patch: string
+  /** `test/….test.ts`. */
+  test: string
+  /** Part of the name of the test that has to fail. */
+  part?: string
+}
+
+/** What became of a mutant: `red` is as it should be. */
+type Verdict = { red: true } | { red: false; reason: string }
+
+/**
+ * Tries all mutants that are asked for.
+ * @returns how many were noticed, and how many were not, or prove nothing
+ */
+export async function runMutants(
+  options: MutantOptions,
+): Promise<{ passed: number; failed: number }> {
+  const names = readdirSync(join(options.root, 'test', 'mutants'))
+    .filter((name) => name.endsWith('.patch'))
+    .filter((name) => options.filters.length === 0 || options.filters.some((f) => name.includes(f)))
+    .sort()
+  const counts = { passed: 0, failed: 0 }
+  const greenTests = new Map<string, Promise<Verdict>>()
+  const worker = async () => {
+    const tree = await copyTree(options.root)
+    for (let name = names.shift(); name !== undefined; name = names.shift()) {
+      const startMs = performance.now()
+      const mutant = parseMutant(options.root, name)
+      const verdict = await tryMutant(tree, mutant, options.limitMs, greenTests)
+      counts[verdict.red ? 'passed' : 'failed']++
+      const seconds = ((performance.now() - startMs) / 1_000).toFixed(1)
+      const word = verdict.red ? 'red  ' : 'GREEN'
+      const reason = verdict.red ? '' : ` (${verdict.reason})`
+      options.print(`${word} ${mutant.name.padEnd(40)} ${mutant.test} ${seconds} s${reason}`)
+    }
+    removeFolder(tree)
+  }
+  if (names.length === 0) {
+    options.print('no patch of test/mutants matches')
+    counts.failed++
+  } else {
+    await Promise.all(Array.from({ length: Math.min(options.jobs, names.length) }, worker))
+  }
+  options.print(`${counts.passed} passed, ${counts.failed} failed`)
+  return counts
+}
+
+function parseMutant(root: string, file: string): Mutant {
+  const patch = join(root, 'test', 'mutants', file)
+  const [, line = ''] = readFileSync(patch, 'utf8').match(/^# test: *(.+)$/m) ?? []
+  const [test = '', part] = line.split(' :: ').map((text) => text.trim())
+  return { name: file.replace(/\.patch$/, ''), patch, test, ...(part ? { part } : {}) }
+}
+
+/** Tries one mutant in a tree of its own; the tree is as before when it returns. */
+async function tryMutant(
+  tree: string,
+  mutant: Mutant,
+  limitMs: number,
+  greenTests: Map<string, Promise<Verdict>>,
+): Promise<Verdict> {
+  if (!existsSync(join(tree, mutant.test)) || mutant.test === '') {
+    return { red: false, reason: 'its "# test:" line names no file' }
+  }
+  // A test that is red without the mutant would prove nothing.
+  const before = greenTests.get(mutant.test) ?? runTest(tree, mutant.test, limitMs)
+  greenTests.set(mutant.test, before)
+  if ((await before).red) return { red: false, reason: 'its test is red without it' }
+  if (!changesOnlySources(mutant.patch)) return { red: false, reason: 'it changes more than src' }
+  if (!applyPatch(tree, mutant.patch)) return { red: false, reason: 'it does not apply' }
+  try {
+    if (!(await build(tree))) return { red: false, reason: 'it does not build' }
+    return await runTest(tree, mutant.test, limitMs, mutant.part)
+  } finally {
+    applyPatch(tree, mutant.patch, '--reverse')
+    await build(tree)
+  }
+}
+
+function changesOnlySources(patch: string): boolean {
+  const files = readFileSync(patch, 'utf8').match(/^\+\+\+ .*$/gm) ?? []
+  return files.length > 0 && files.every((line) => line.startsWith('+++ b/src/'))
+}
+
+function applyPatch(tree: string, patch: string, ...flags: string[]): boolean {
+  return spawnSync('git', ['apply', ...flags, patch], { cwd: tree }).status === 0
+}
+
+/** Builds what changed since the last time. */
+async function build(tree: string): Promise<boolean> {
+  const tsc = join(tree, 'node_modules', '.bin', 'tsc')
+  const flags = ['-p', 'tsconfig.json', '--incremental', '--tsBuildInfoFile', 'dist/.tsbuildinfo']
+  return (await startProcess(tsc, flags, { cwd: tree }).ended()) === 0
+}
+
+/** Runs a test file. @param part of the name of a test that has to fail, where that matters */
+async function runTest(
+  tree: string,
+  test: string,
+  limitMs: number,
+  part?: string,
+): Promise<Verdict> {
+  const file = join(tree, 'dist', test.replace(/ts$/, 'js'))
+  const env = { NO_COLOR: '1', FORCE_COLOR: '0' }
+  const child = startProcess(process.execPath, [file], { cwd: tree, env, keepChars: 10_000_000 })
+  const timer = setTimeout(() => child.signal('SIGKILL'), limitMs)
+  const exit = await child.ended()
+  clearTimeout(timer)
+  if (exit === 0) return { red: false, reason: 'no test noticed' }
+  const failed = child.output().match(/^ *FAIL .*$/gm) ?? []
+  // A crash or a hang names no test.
+  if (part === undefined || failed.length === 0) return { red: true }
+  if (failed.some((line) => line.includes(part))) return { red: true }
+  return { red: false, reason: `only other tests noticed: ${failed.join(' ').trim()}` }
+}
+
+/** Copies what git knows, and builds it. */
+async function copyTree(root: string): Promise<string> {
+  const tree = makeFolder('mutants')
+  const list = spawnSync('git', ['ls-files', '-z', '-c', '-o', '--exclude-standard'], { cwd: root })
+  const files = list.stdout.toString().split('\0')
+  for (const file of files.filter((path) => path !== '' && existsSync(join(root, path)))) {
+    mkdirSync(dirname(join(tree, file)), { recursive: true })
+    copyFileSync(join(root, file), join(tree, file))
+  }
+  for (const name of ['node_modules', '.servers']) {
+    if (existsSync(join(root, name))) symlinkSync(join(root, name), join(tree, name))
+  }
+  if (!(await build(tree))) throw new Error('the tree does not build without any mutant')
+  return tree
+}
