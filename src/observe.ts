@@ -40,6 +40,7 @@ export type LogEvent =
   | 'tokens_failed'
   | 'drain_phase'
   | 'request_aborted'
+  | 'close_failed'
   | 'stopped'
   | 'crashed'
   | 'request'
