@@ -20,6 +20,8 @@ export function stockGit(): StockGit {
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_AUTHOR_NAME: 'Author',
     GIT_AUTHOR_EMAIL: 'author@example.org',
+    GIT_AUTHOR_DATE: '2026-11-21T12:00:00Z',
+    GIT_COMMITTER_DATE: '2026-11-21T12:00:00Z',
     GIT_COMMITTER_NAME: 'Committer',
     GIT_COMMITTER_EMAIL: 'committer@example.org',
   }

@@ -1,0 +1,142 @@
+import { copyFileSync, readdirSync, readFileSync, utimesSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { encodeBundle, parseBundle } from '../../src/git/bundle.ts'
+import { encodePack, packObject, parsePack } from '../../src/git/pack.ts'
+import { repositoryRoot, requireServers } from '../support/programs.ts'
+import { type Expected, sha256 } from './golden-log.ts'
+import { type StockGit, stockGit } from './stock-git.ts'
+
+const test = suite('golden entries')
+const folder = join(repositoryRoot, 'test/fixtures/entries')
+
+for (const project of ['sockshop', 'imported']) {
+  const entries = list(join(folder, project, 'log'))
+  const expected = JSON.parse(
+    readFileSync(join(folder, project, 'expected.json'), 'utf8'),
+  ) as Expected[]
+
+  test(`${project}: an entry made again of its parts is the same bytes`, () => {
+    assert.is(entries.length, expected.length)
+    for (const [at, path] of entries.entries()) {
+      const bytes = readFileSync(path)
+      const bundle = parseBundle(bytes)
+      assert.equal(Object.fromEntries(bundle.refs), sorted(expected[at]?.refs ?? {}))
+      const objects = parsePack(bytes.subarray(bundle.packOffset))
+      const pack = encodePack(objects.map((one) => ({ ...one, sizeBytes: one.content.length })))
+      const defaultBranch = expected[at]?.defaultBranch ?? ''
+      assert.ok(encodeBundle({ ...bundle, defaultBranch, pack }).equals(bytes))
+      for (const one of objects) assert.is(packObject(one.type, one.content).oid, one.oid)
+    }
+  })
+
+  test(`${project}: each transaction names its sequence, the entry before it, and its packs`, () => {
+    let previous: string | null = null
+    for (const [at, path] of entries.entries()) {
+      const bytes = readFileSync(path)
+      const transaction = transactionOf(bytes)
+      assert.equal([transaction.version, transaction.seq], [0, at + 1])
+      assert.is(transaction.previous, previous)
+      for (const pack of transaction.packs) {
+        const spilled = readFileSync(join(folder, project, 'packs', pack.name))
+        assert.equal(pack, { name: pack.name, bytes: spilled.length, sha256: sha256(spilled) })
+      }
+      previous = sha256(bytes)
+    }
+  })
+
+  if (requireServers(`golden entries of ${project} replayed by stock git`, 'git')) {
+    test(`${project}: stock git alone rebuilds every state`, () => {
+      const git = stockGit()
+      try {
+        // A fetch runs `gc --auto`; here it always finds something to do.
+        git.run(['config', 'gc.auto', '1'])
+        git.run(['config', 'gc.autoDetach', 'false'])
+        git.run(['config', 'gc.pruneExpire', 'never'])
+        addPacks(git, join(folder, project, 'packs'))
+        for (const [at, path] of entries.entries()) {
+          git.run(['fetch', '--quiet', '--prune', path, '+refs/*:refs/*'])
+          assert.match(git.text(['bundle', 'verify', path]), /sha1/)
+          compare(git, expected[at] as Expected)
+        }
+        git.run(['symbolic-ref', 'HEAD', `refs/heads/${expected.at(-1)?.defaultBranch}`])
+        git.run(['fsck', '--strict'])
+      } finally {
+        git.remove()
+      }
+    })
+  }
+}
+
+if (requireServers('golden entries cloned by stock git', 'git')) {
+  test('stock git clones a first entry that spilled nothing', () => {
+    const git = stockGit()
+    try {
+      git.run([
+        'clone',
+        '--quiet',
+        join(folder, 'sockshop/log/00000000000000000001.bundle'),
+        'clone',
+      ])
+      const text = readFileSync(join(git.dir, 'clone/metadata.yaml'), 'utf8')
+      assert.match(text, /^projectName: sockshop$/m)
+    } finally {
+      git.remove()
+    }
+  })
+}
+
+/** As the README says: copied beside the repository's own packs, old, and indexed. */
+function addPacks(git: StockGit, packs: string): void {
+  const longAgo = Date.now() / 1000 - 40 * 86_400
+  for (const path of list(packs)) {
+    const place = join(git.dir, `objects/pack/pack-${path.split('/').at(-1)}`)
+    copyFileSync(path, place)
+    utimesSync(place, longAgo, longAgo)
+    git.run(['index-pack', place])
+  }
+}
+
+function compare(git: StockGit, expected: Expected): void {
+  const rows = git.text(['for-each-ref', '--format=%(refname) %(objectname)']).split('\n')
+  assert.equal(
+    rows.sort(),
+    Object.entries(expected.refs)
+      .map(([name, oid]) => `${name} ${oid}`)
+      .sort(),
+  )
+  for (const [commit, files] of Object.entries(expected.files)) {
+    const listed = git.text(['ls-tree', '-r', '-z', commit]).split('\0').filter(Boolean)
+    const read = listed.map((row) => [row.slice(53), row.slice(12, 52)])
+    assert.equal(Object.fromEntries(read), sorted(files))
+  }
+}
+
+function transactionOf(bytes: Buffer) {
+  const bundle = parseBundle(bytes)
+  const oid = bundle.refs.get('refs/meta/transaction')
+  const objects = parsePack(bytes.subarray(bundle.packOffset))
+  const text = objects.find((one) => one.oid === oid)?.content.toString('utf8') ?? ''
+  assert.match(text, /^\{[^\n]*\}\n$/)
+  return JSON.parse(text) as {
+    version: number
+    seq: number
+    previous: string | null
+    packs: { name: string; bytes: number; sha256: string }[]
+  }
+}
+
+function sorted<T>(record: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(record).sort(([left], [right]) => (left < right ? -1 : 1)),
+  )
+}
+
+function list(path: string): string[] {
+  return readdirSync(path)
+    .sort()
+    .map((name) => join(path, name))
+}
+
+test.run()
