@@ -126,7 +126,7 @@ export interface Repositories {
   write(project: ProjectName, request: WriteRequest): Promise<Outcome>
 
   /**
-   * One page of the names of all projects that were ever created, bytewise; whether each still exists a read tells.
+   * One page of the names of all projects that were ever created, in the order of their keys; whether each still exists a read tells.
    * @param options.after names after this one
    * @param options.limit 1 to 1,000
    */

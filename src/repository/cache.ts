@@ -1,0 +1,184 @@
+/**
+ * The cache folder: `<folder>/<storeId>/<escaped project>/objects/pack/` with packs and their indexes, and `entries/` with
+ * the newest entries as they came. Only immutable files named by their hash or sequence, written as temporary and renamed: there is
+ * nothing to recover after a kill and nothing to lock, and a full disk only means "not cached". Every failure here is a miss.
+ */
+import {
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+import type { Clock, Randomness } from '../clock.ts'
+import type { Observer } from '../observe.ts'
+import { escapeProject, sequenceDigits } from './keys.ts'
+import type { ProjectName } from './repository.ts'
+
+/** Raw entries that are kept for each project. */
+export const cachedEntries = 64
+
+export interface PackCache {
+  /** The files of one project. */
+  of(project: ProjectName): ProjectCache
+}
+
+export interface ProjectCache {
+  /** @returns a whole file, or null where it is not at hand */
+  read(name: string): Promise<Buffer | null>
+  /** @returns bytes `start` to before `end`, or null where they are not at hand */
+  readRange(name: string, start: number, end: number): Promise<Buffer | null>
+  /** Keeps a file; done or not, it never fails. @param name as git names packs, `pack-….pack` or `pack-….idx` */
+  write(name: string, bytes: Buffer): Promise<void>
+  /** Forgets a file that turned out damaged. */
+  remove(name: string): Promise<void>
+  /** Keeps an entry as it lies in the bucket, and forgets the one that is 64 older. */
+  writeEntry(seq: number, bytes: Buffer): Promise<void>
+  readEntry(seq: number): Promise<Buffer | null>
+  /** The sequences of the entries at hand, ascending. */
+  entries(): Promise<number[]>
+}
+
+/**
+ * Opens the cache folder.
+ * @param options.maxBytes what all files together may take; the least recently used go first
+ */
+export function openPackCache(options: {
+  folder: string
+  storeId: string
+  maxBytes: number
+  clock: Clock
+  random: Randomness
+  observer: Observer
+}): PackCache {
+  const root = join(options.folder, options.storeId)
+  const budget = createBudget(root, options.maxBytes)
+
+  /** A miss where the file is absent; a miss and a log line for anything else. */
+  const orNull = async <T>(work: Promise<T>): Promise<T | null> => {
+    try {
+      return await work
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code
+      if (code !== 'ENOENT') options.observer.log('warn', 'cache_failed', { code })
+      return null
+    }
+  }
+
+  /** Marks a file as used just now, so that it goes last; file systems do not always do so themselves. */
+  const touch = async (path: string) => {
+    const { mtime } = await stat(path)
+    await utimes(path, options.clock.nowMs() / 1000, mtime)
+  }
+
+  const writeFileWhole = async (path: string, bytes: Buffer) => {
+    const temporary = `${path}.${options.random.uuid()}.tmp`
+    await mkdir(dirname(path), { recursive: true })
+    try {
+      await writeFile(temporary, bytes)
+      await rename(temporary, path)
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => {})
+      throw error
+    }
+    await budget.added(path, bytes.length)
+  }
+
+  return {
+    of(project) {
+      const folder = join(root, escapeProject(project))
+      const packPath = (name: string) => join(folder, 'objects', 'pack', name)
+      const entryPath = (seq: number) => join(folder, 'entries', `${sequenceDigits(seq)}.bundle`)
+      return {
+        async read(name) {
+          const bytes = await orNull(readFile(packPath(name)))
+          if (bytes) await orNull(touch(packPath(name)))
+          return bytes
+        },
+        readRange: (name, start, end) => orNull(readPart(packPath(name), start, end)),
+        async write(name, bytes) {
+          await orNull(writeFileWhole(packPath(name), bytes))
+        },
+        async remove(name) {
+          await orNull(rm(packPath(name), { force: true }))
+        },
+        async writeEntry(seq, bytes) {
+          await orNull(writeFileWhole(entryPath(seq), bytes))
+          if (seq > cachedEntries) await orNull(rm(entryPath(seq - cachedEntries), { force: true }))
+        },
+        readEntry: (seq) => orNull(readFile(entryPath(seq))),
+        async entries() {
+          const names = (await orNull(readdir(join(folder, 'entries')))) ?? []
+          return names
+            .filter((name) => /^\d{20}\.bundle$/.test(name))
+            .map((name) => Number(name.slice(0, 20)))
+            .sort((a, b) => a - b)
+        },
+      }
+    },
+  }
+}
+
+async function readPart(path: string, start: number, end: number): Promise<Buffer | null> {
+  const file = await open(path, 'r')
+  try {
+    const bytes = Buffer.alloc(end - start)
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, start)
+    return bytes.subarray(0, bytesRead)
+  } finally {
+    await file.close()
+  }
+}
+
+interface Budget {
+  added(path: string, sizeBytes: number): Promise<void>
+}
+
+/** Counts what the folder holds, and removes the least recently used packs beyond its size. */
+function createBudget(root: string, maxBytes: number): Budget {
+  let total: number | null = null
+  let sweeping: Promise<void> | null = null
+
+  const sweep = async () => {
+    const files = await filesBelow(root)
+    total = files.reduce((sum, file) => sum + file.sizeBytes, 0)
+    files.sort((a, b) => a.usedMs - b.usedMs)
+    for (const file of files) {
+      if (total <= maxBytes * 0.9) return
+      await rm(file.path, { force: true })
+      total -= file.sizeBytes
+    }
+  }
+
+  return {
+    async added(_path, sizeBytes) {
+      if (total !== null) total += sizeBytes
+      if (total !== null && total <= maxBytes) return
+      sweeping ??= sweep().finally(() => {
+        sweeping = null
+      })
+      await sweeping
+    },
+  }
+}
+
+async function filesBelow(
+  folder: string,
+): Promise<{ path: string; sizeBytes: number; usedMs: number }[]> {
+  const found = []
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => [])
+  for (const entry of entries) {
+    if (!entry.isFile()) continue
+    const path = join(entry.parentPath ?? entry.path, entry.name)
+    const file = await stat(path).catch(() => null)
+    if (file)
+      found.push({ path, sizeBytes: file.size, usedMs: Math.max(file.atimeMs, file.mtimeMs) })
+  }
+  return found
+}

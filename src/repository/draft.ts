@@ -1,0 +1,202 @@
+/** What a request sees and makes while it is evaluated: a view of the state before it, with its own changes on top. */
+import {
+  type Commit,
+  emptyTreeOid,
+  encodeCommit,
+  encodeTree,
+  hashObject,
+  type Identity,
+  type ObjectType,
+  type Oid,
+} from '../git/objects.ts'
+import { packObject } from '../git/pack.ts'
+import { deletedRef, type EntryObject } from './entry.ts'
+import { commitOf, treeOf } from './object-cache.ts'
+import type { Objects } from './objects.ts'
+import type { Draft } from './repository.ts'
+import type { Snapshot } from './snapshot.ts'
+
+/** The refs and the layout of a repository, between two requests of a batch. */
+export interface DraftState {
+  refs: ReadonlyMap<string, Oid>
+  format: number
+  defaultBranch: string
+  /** Whether an incarnation was begun, or all was deleted, since the snapshot. */
+  change: 'none' | 'begun' | 'ended'
+}
+
+/** What a request made. */
+export interface DraftResult {
+  state: DraftState
+  /** New objects, in the order in which they were made. */
+  made: Map<Oid, EntryObject>
+  /** Commits of the request, oldest first; deletion commits are not among them. */
+  commits: Oid[]
+  /** Whether any ref moved. */
+  isChanged: boolean
+}
+
+/** Objects by the buffer that they were made of, so that evaluating again neither hashes nor deflates again. */
+export type BlobMemo = WeakMap<Buffer, EntryObject>
+
+export interface DraftOptions {
+  snapshot: Snapshot
+  objects: Objects
+  /** What the requests before this one in the batch left, and made. */
+  before: DraftState
+  madeBefore: ReadonlyMap<Oid, EntryObject>
+  blobs: BlobMemo
+  author: Identity
+  committer: Identity
+  atMs: number
+}
+
+/** The state that a batch begins with. */
+export function stateOf(snapshot: Snapshot): DraftState {
+  const { refs, format, defaultBranch } = snapshot
+  return { refs, format, defaultBranch, change: 'none' }
+}
+
+/** Makes the draft of one request; `result` is asked once, after its evaluation. */
+export function createDraft(options: DraftOptions): { draft: Draft; result(): DraftResult } {
+  const { snapshot, objects, before } = options
+  const made = new Map<Oid, EntryObject>()
+  const commits: Oid[] = []
+  const deleted: { name: string; tip: Oid }[] = []
+  const seconds = Math.floor(options.atMs / 1000)
+  let refs = new Map(before.refs)
+  let { format, defaultBranch, change } = before
+
+  const own = (oid: Oid) => made.get(oid) ?? options.madeBefore.get(oid)
+
+  const make = (type: ObjectType, content: Buffer): EntryObject => ({
+    ...packObject(type, content),
+    content,
+  })
+
+  /** Keeps an object, unless it is known to lie in the log or comes with a request before. */
+  const keep = (object: EntryObject): Oid => {
+    if (!objects.knows(object.oid) && !own(object.oid)) made.set(object.oid, object)
+    return object.oid
+  }
+
+  /** Commits always travel: which incarnation made one is told by where it lies. */
+  const writeCommit = (commit: Omit<Commit, 'committer'>): Oid => {
+    const committer = { ...options.committer, seconds }
+    const object = make('commit', encodeCommit({ ...commit, committer }))
+    made.set(object.oid, object)
+    return object.oid
+  }
+
+  const refName = (branch: string) => `refs/heads/${branch}`
+
+  const remove = (name: string) => {
+    const tip = refs.get(name)
+    if (tip === undefined) return
+    refs.delete(name)
+    deleted.push({ name, tip })
+  }
+
+  /** Keeps deleted tips reachable for ever. @see docs/entry-format.md, "Deletion commit" */
+  const writeDeletion = () => {
+    if (deleted.length === 0) return
+    const previous = refs.get(deletedRef)
+    const tips = [...new Set(deleted.map(({ tip }) => tip))].sort()
+    const names = deleted.map(({ name }) => name).sort()
+    keep(make('tree', Buffer.alloc(0)))
+    const oid = writeCommit({
+      tree: emptyTreeOid,
+      parents:
+        previous === undefined ? tips : [previous, ...tips.filter((tip) => tip !== previous)],
+      author: { ...options.committer, seconds },
+      message: `deleted ${names.join(' ')}`,
+    })
+    refs.set(deletedRef, oid)
+  }
+
+  const draft: Draft = {
+    seq: snapshot.seq,
+    get exists() {
+      return refs.has(refName(defaultBranch))
+    },
+    get format() {
+      return format
+    },
+    get defaultBranch() {
+      return defaultBranch
+    },
+    get refs() {
+      return refs
+    },
+    atMs: options.atMs,
+    async readTree(oid) {
+      const object = own(oid)
+      return object ? treeOf(object) : objects.readTree(oid)
+    },
+    async readBlob(oid) {
+      return own(oid)?.content ?? objects.readBlob(oid)
+    },
+    async readCommit(oid) {
+      const object = own(oid)
+      return object ? commitOf(object) : objects.readCommit(oid)
+    },
+    async hasCommit(oid) {
+      if (own(oid)?.type === 'commit') return true
+      return change === 'none' && objects.hasCommit(oid, snapshot.incarnation)
+    },
+    writeBlob(content) {
+      let object = options.blobs.get(content)
+      if (!object) {
+        const oid = hashObject('blob', content)
+        if (objects.knows(oid)) return oid
+        object = make('blob', content)
+        options.blobs.set(content, object)
+      }
+      return keep(object)
+    },
+    writeTree(entries) {
+      return keep(make('tree', encodeTree(entries)))
+    },
+    commit(branch, change) {
+      const tip = refs.get(refName(branch))
+      const parents = change.parents ?? (tip === undefined ? [] : [tip])
+      const author = { ...options.author, seconds }
+      const oid = writeCommit({ tree: change.tree, parents, author, message: change.message })
+      commits.push(oid)
+      refs.set(refName(branch), oid)
+      return oid
+    },
+    setBranch(branch, commit) {
+      refs.set(refName(branch), commit)
+    },
+    deleteBranch(branch) {
+      remove(refName(branch))
+    },
+    deleteAll() {
+      for (const name of [...refs.keys()]) if (!name.startsWith('refs/meta/')) remove(name)
+      change = 'ended'
+    },
+    begin(begun) {
+      format = begun.format
+      defaultBranch = begun.defaultBranch
+      change = 'begun'
+    },
+  }
+
+  return {
+    draft,
+    result() {
+      writeDeletion()
+      const isChanged = !sameRefs(before.refs, refs)
+      const state = { refs, format, defaultBranch, change }
+      refs = new Map(refs)
+      return { state, made, commits, isChanged }
+    },
+  }
+}
+
+function sameRefs(left: ReadonlyMap<string, Oid>, right: ReadonlyMap<string, Oid>): boolean {
+  if (left.size !== right.size) return false
+  for (const [name, oid] of left) if (right.get(name) !== oid) return false
+  return true
+}

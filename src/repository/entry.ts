@@ -1,0 +1,158 @@
+/**
+ * One entry of a log: a Git bundle that names every ref, with the transaction as a blob. @see docs/entry-format.md
+ */
+import { createHash } from 'node:crypto'
+
+import { encodeBundle, parseBundle } from '../git/bundle.ts'
+import type { Oid } from '../git/objects.ts'
+import { encodePack, type PackedObject, packObject, parsePack } from '../git/pack.ts'
+import type { Outcome } from './repository.ts'
+
+export const transactionRef = 'refs/meta/transaction'
+export const deletedRef = 'refs/meta/deleted'
+
+export type EntryKind = 'create' | 'import' | 'commit' | 'upgrade' | 'delete'
+
+export interface SpilledPack {
+  /** File name under `packs/`. */
+  name: string
+  bytes: number
+  sha256: string
+}
+
+export interface TransactionRequest {
+  key?: string
+  digest?: string
+  principal: string
+  commits: Oid[]
+  outcome: Outcome
+}
+
+/** What the entry says of itself; the fields are those of docs/entry-format.md. */
+export interface Transaction {
+  version: number
+  seq: number
+  previous: string | null
+  transactionId: string
+  /** An unknown kind replays as its refs. */
+  kind: EntryKind
+  format: number
+  minReader: number
+  minWriter: number
+  incarnation: number
+  defaultBranch: string
+  at: string
+  build: string
+  packs: SpilledPack[]
+  requests: TransactionRequest[]
+}
+
+/** An object that an entry carries. */
+export interface EntryObject extends PackedObject {
+  content: Buffer
+}
+
+export interface Entry {
+  seq: number
+  /** The whole object, as it lies in the bucket. */
+  bytes: Buffer
+  /** sha256 of `bytes`, hex: what the next entry names as `previous`. */
+  hash: string
+  /** Every ref of the repository, `refs/meta/transaction` left out. */
+  refs: ReadonlyMap<string, Oid>
+  transaction: Transaction
+  objects: readonly EntryObject[]
+}
+
+/** An object of the bucket that is no entry of its log. */
+export class EntryError extends Error {}
+
+/** sha256 of a whole object, hex. */
+export function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+/**
+ * Writes an entry.
+ * @param parts.refs every ref but the transaction's
+ * @param parts.prerequisites parents of commits in this entry (and its packs) that lie outside both
+ * @param parts.objects what is new and not spilled, the transaction left out
+ */
+export function encodeEntry(parts: {
+  transaction: Transaction
+  refs: ReadonlyMap<string, Oid>
+  prerequisites: readonly Oid[]
+  objects: readonly EntryObject[]
+}): Entry {
+  const content = encodeTransaction(parts.transaction)
+  const blob = packObject('blob', content)
+  const bytes = encodeBundle({
+    prerequisites: parts.prerequisites,
+    refs: new Map([...parts.refs, [transactionRef, blob.oid]]),
+    defaultBranch: parts.transaction.defaultBranch,
+    pack: encodePack([blob, ...parts.objects]),
+  })
+  return {
+    seq: parts.transaction.seq,
+    bytes,
+    hash: sha256(bytes),
+    refs: parts.refs,
+    transaction: parts.transaction,
+    objects: parts.objects,
+  }
+}
+
+/** The transaction as its blob: one line of JSON. */
+export function encodeTransaction(transaction: Transaction): Buffer {
+  return Buffer.from(`${JSON.stringify(transaction)}\n`, 'utf8')
+}
+
+/**
+ * Reads an entry, every object of it checked against its name.
+ * @param seq the sequence that its key names
+ * @throws EntryError with a sentence
+ */
+export function decodeEntry(seq: number, bytes: Buffer): Entry {
+  try {
+    const bundle = parseBundle(bytes)
+    const objects = parsePack(bytes.subarray(bundle.packOffset))
+    const blobOid = bundle.refs.get(transactionRef)
+    const blob = objects.find((object) => object.oid === blobOid && object.type === 'blob')
+    if (!blob) throw new EntryError('its transaction is not in its pack')
+    const transaction = parseTransaction(blob.content)
+    if (transaction.seq !== seq) throw new EntryError(`it says sequence ${transaction.seq}`)
+    const refs = new Map(bundle.refs)
+    refs.delete(transactionRef)
+    return {
+      seq,
+      bytes,
+      hash: sha256(bytes),
+      refs,
+      transaction,
+      objects: objects
+        .filter((object) => object !== blob)
+        .map((object) => ({ ...object, sizeBytes: object.content.length })),
+    }
+  } catch (error) {
+    throw new EntryError(`entry ${seq} cannot be read: ${(error as Error).message}`)
+  }
+}
+
+function parseTransaction(content: Buffer): Transaction {
+  const value = JSON.parse(content.toString('utf8')) as Partial<Transaction> | null
+  if (typeof value !== 'object' || value === null)
+    throw new EntryError('its transaction is no object')
+  for (const field of ['seq', 'format', 'minReader', 'minWriter', 'incarnation'] as const) {
+    if (!Number.isSafeInteger(value[field])) throw new EntryError(`its ${field} is no integer`)
+  }
+  for (const field of ['transactionId', 'kind', 'defaultBranch', 'at'] as const) {
+    if (typeof value[field] !== 'string') throw new EntryError(`its ${field} is no text`)
+  }
+  if (value.previous !== null && typeof value.previous !== 'string') {
+    throw new EntryError('its previous is neither a hash nor null')
+  }
+  if (!Array.isArray(value.packs) || !Array.isArray(value.requests)) {
+    throw new EntryError('its packs or requests are no list')
+  }
+  return value as Transaction
+}

@@ -1,0 +1,59 @@
+/** What this folder stands on, passed in by whoever builds it, so that a simulation can own all of it. */
+import type { Clock, Randomness } from '../clock.ts'
+import type { Identity } from '../git/objects.ts'
+import type { Lock } from '../lock/lock.ts'
+import type { Observer } from '../observe.ts'
+import type { Store } from '../store/store.ts'
+import type { PackCache } from './cache.ts'
+import type { ObjectCache } from './object-cache.ts'
+
+/** Formats from the first to the last, both included. */
+export type FormatRange = readonly [number, number]
+
+export interface Environment {
+  store: Store
+  /** Names this bucket's content; caches and checkpoints of another are of no use. */
+  storeId: string
+  lock: Lock
+  clock: Clock
+  random: Randomness
+  observer: Observer
+  /** Objects in memory, shared by all projects. */
+  objects: ObjectCache
+  /** The cache folder; null works without. */
+  cache: PackCache | null
+  settings: RepositorySettings
+  /** Why writes are refused now (the store broke its contract at start), or null. */
+  unfit(): string | null
+}
+
+export interface RepositorySettings {
+  /** Version of this program; stands in every entry. */
+  build: string
+  formats: { reads: FormatRange; writes: FormatRange }
+  /** Who commits. */
+  committer: Identity
+  /** STALE_READS: how old a proof may be while the store is away, seconds; 0 serves nothing stale. */
+  staleReadsMaxSeconds: number
+}
+
+/** One call of the store may take so long, milliseconds; past it a read is 503 and a write is repeated. */
+export const storeTimeoutMs = 5_000
+
+/** Runs `work` on every item, a few at a time, and keeps their order. */
+export async function mapParallel<Item, Result>(
+  items: readonly Item[],
+  atOnce: number,
+  work: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results = new Array<Result>(items.length)
+  let next = 0
+  const worker = async () => {
+    while (next < items.length) {
+      const at = next++
+      results[at] = await work(items[at] as Item)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker))
+  return results
+}

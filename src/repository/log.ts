@@ -1,0 +1,347 @@
+/**
+ * One replica's knowledge of one project's log: what it has applied, how fresh that is, and whether the store still holds it.
+ *
+ * Everything comes in through `take`, entry by entry, each checked against the one before. What the store shows that cannot be (a
+ * gap, an entry that is not the one applied) stops the project: it answers 503, says why, and is looked at again every 30 s.
+ */
+import { ServiceError } from '../errors.ts'
+import type { StoredObject } from '../store/store.ts'
+import type { ProjectCache } from './cache.ts'
+import { createCheckpointWriter, findCheckpoint, loadOutcomes } from './checkpoint.ts'
+import { decodeEntry, type Entry, EntryError, sha256 } from './entry.ts'
+import { type Environment, mapParallel, storeTimeoutMs } from './environment.ts'
+import { createFreshness } from './freshness.ts'
+import type { ProjectKeys } from './keys.ts'
+import { createObjects, type Objects, type SpilledContent } from './objects.ts'
+import { createOutcomes, type Outcomes } from './outcomes.ts'
+import { single } from './packs.ts'
+import type { ProjectName } from './repository.ts'
+import { emptySnapshot, follow, type Snapshot, snapshotOf } from './snapshot.ts'
+import { createWitness, LogViolation } from './witness.ts'
+
+const recheckMs = 30_000
+const witnessMaxAgeMs = 10_000
+const wholeMaxAgeMs = 300_000
+const fetchAtOnce = 16
+const listPage = 1_000
+
+export interface Log {
+  /** The newest applied state. */
+  readonly snapshot: Snapshot
+  readonly objects: Objects
+  readonly outcomes: Outcomes
+  readonly stopped: { reason: string; sinceMs: number } | null
+  /** Milliseconds since the state was last proven; infinite before the first time. */
+  ageMs(): number
+  /**
+   * Makes the state one that was proven by a look at the store which began after this call.
+   * @throws store_unavailable, project_stopped
+   */
+  prove(): Promise<void>
+  /** Opens the log without a proof. @throws as `prove` */
+  open(): Promise<void>
+  /** Sees that what was applied is still there, unless that was seen within 10 s. @throws as `prove` */
+  witness(): Promise<void>
+  /** Applies the entry that this replica has just created. */
+  won(entry: Entry, created: { etag: string; startedMs: number }, spilled: SpilledPacks): void
+  /** Applies an entry that another writer created, and whatever follows it. @throws as `prove` */
+  lost(seq: number, object: StoredObject): Promise<void>
+  /** Stops the project. @returns the error that says so */
+  stop(reason: string): ServiceError
+  /** Ends timers. */
+  close(): void
+}
+
+export type SpilledPacks = ReadonlyMap<string, SpilledContent>
+
+/** Makes a log that is opened when it is first needed. */
+export function createLog(options: {
+  environment: Environment
+  project: ProjectName
+  /** Tells this project from others in shared memory. */
+  id: number
+  keys: ProjectKeys
+  cache: ProjectCache | null
+  /** Told when the project stops or goes on. */
+  onStopped: () => void
+}): Log {
+  const { environment, project, keys, cache } = options
+  const { store, clock, observer } = environment
+  const checkpoints = createCheckpointWriter({ environment, keys })
+  const ownHashes = new Set<string>()
+  let snapshot: Snapshot = emptySnapshot
+  let outcomes = createOutcomes(null)
+  let isOpen = false
+  let isClosed = false
+  let proven: { monotonicMs: number; wallMs: number } | null = null
+  let stopped: Log['stopped'] = null
+  let cancelRecheck = () => {}
+
+  const objects = createObjects({ ...options, environment }, (segment, last) => {
+    if (!ownHashes.delete(last.hash)) return
+    ownHashes.clear()
+    const spilled = objects.spilled.filter((info) => info.seq <= last.seq)
+    const upTo = { snapshot: snapshotOf(last), segments: [...objects.segments], spilled }
+    checkpoints.write(upTo, segment).then(
+      () => observer.log('debug', 'checkpoint_written', { project, seq: last.seq }),
+      (error) => observer.log('warn', 'checkpoint_failed', { project, seq: last.seq, error }),
+    )
+  })
+
+  const witness = createWitness({ environment, keys, snapshot: () => snapshot })
+
+  const markProven = (startedMs: number) => {
+    if (proven && proven.monotonicMs >= startedMs) return
+    proven = {
+      monotonicMs: startedMs,
+      wallMs: clock.nowMs() - (clock.monotonicMs() - startedMs),
+    }
+  }
+
+  /** The only way in: applies an entry that follows, passes over one that was applied. */
+  const take = (entry: Entry, etag: string, spilled?: SpilledPacks) => {
+    if (entry.seq <= snapshot.seq) return
+    snapshot = follow(snapshot, entry)
+    objects.add(entry, spilled)
+    outcomes.add(entry)
+    witness.applied({ seq: entry.seq, hash: entry.hash, etag })
+    void cache?.writeEntry(entry.seq, entry.bytes)
+  }
+
+  const fetchEntry = async (seq: number): Promise<StoredObject> => {
+    const object = await store.get(keys.entry(seq), { timeoutMs: storeTimeoutMs })
+    if (object === null || object === 'not-modified') {
+      throw new LogViolation(`entry ${seq} is absent, though a later one is there`)
+    }
+    return object
+  }
+
+  /** Fetches and applies entries up to one that a list has shown; a list may miss one beside a busy writer, a GET may not. */
+  const fetchUpTo = async (last: number) => {
+    while (snapshot.seq < last) {
+      const from = snapshot.seq + 1
+      const count = Math.min(4 * fetchAtOnce, last - from + 1)
+      const seqs = Array.from({ length: count }, (_, at) => from + at)
+      const fetched = await mapParallel(seqs, fetchAtOnce, fetchEntry)
+      fetched.forEach((object, at) => {
+        take(decodeEntry(from + at, object.body), object.etag)
+      })
+    }
+  }
+
+  /** Follows the log to its last entry by lists; a list that began after a read arrived proves what it ends with. */
+  const followByList = async (afterSeq: number): Promise<void> => {
+    let startAfter = afterSeq > 0 ? keys.entry(afterSeq) : undefined
+    for (;;) {
+      const page = await store.list({
+        prefix: keys.logPrefix,
+        ...(startAfter !== undefined && { startAfter }),
+        limit: listPage,
+        timeoutMs: storeTimeoutMs,
+      })
+      const seqs = page.objects.map(({ key }) => keys.parseEntry(key) ?? 0)
+      await fetchUpTo(Math.max(0, ...seqs))
+      if (page.next === null) return
+      startAfter = page.next
+    }
+  }
+
+  const probe = async (late: Promise<void>): Promise<void> => {
+    const startedMs = clock.monotonicMs()
+    const { seq } = snapshot
+    const finished = new AbortController()
+    const byGet = async () => {
+      const options = { timeoutMs: storeTimeoutMs, signal: finished.signal }
+      const object = await store.get(keys.entry(seq + 1), options)
+      if (object === null || object === 'not-modified') return
+      take(decodeEntry(seq + 1, object.body), object.etag)
+      await followByList(snapshot.seq)
+    }
+    const byList = async () => {
+      await late
+      if (!finished.signal.aborted) await followByList(Math.max(0, seq - 1))
+    }
+    try {
+      await firstToSucceed([byGet(), byList()])
+    } finally {
+      finished.abort()
+    }
+    markProven(startedMs)
+  }
+
+  const unavailable = (cause?: unknown) =>
+    new ServiceError('store_unavailable', 'the bucket did not answer in time', { cause })
+
+  const freshness = createFreshness({
+    clock,
+    observer,
+    probe,
+    waitMs: storeTimeoutMs,
+    tooLate: unavailable,
+  })
+
+  /** Opens from the newest checkpoint, or from entry 1. */
+  const load = single(async () => {
+    if (isOpen) return
+    const startedMs = clock.monotonicMs()
+    const checkpoint = await findCheckpoint({ environment, keys })
+    if (checkpoint) {
+      snapshot = checkpoint.snapshot
+      objects.restore(checkpoint.segments, checkpoint.spilled)
+      outcomes = createOutcomes(() => loadOutcomes({ environment, keys }, checkpoint.segments))
+      checkpoints.known(checkpoint.segments)
+      witness.applied({ seq: snapshot.seq, hash: snapshot.hash as string, etag: '' })
+    }
+    await followByList(snapshot.seq)
+    await compareCache()
+    isOpen = true
+    markProven(startedMs)
+    witness.seen(startedMs, checkpoint === null)
+  })
+
+  /** A cache folder that knows more than the store, or something else, is evidence: nothing of it is used or thrown away. */
+  const compareCache = async () => {
+    const newest = (await cache?.entries())?.at(-1)
+    if (newest === undefined) return
+    if (newest > snapshot.seq) {
+      throw new LogViolation(
+        `the cache folder holds entry ${newest}, the log ends at ${snapshot.seq}: the bucket lost entries`,
+      )
+    }
+    const kept = await cache?.readEntry(newest)
+    if (!kept) return
+    const there = await fetchEntry(newest)
+    if (sha256(there.body) !== sha256(kept)) {
+      throw new LogViolation(`entry ${newest} is not the one that the cache folder holds`)
+    }
+  }
+
+  const forget = () => {
+    snapshot = emptySnapshot
+    outcomes = createOutcomes(null)
+    objects.clear()
+    witness.clear()
+    proven = null
+  }
+
+  const stoppedError = () =>
+    new ServiceError('project_stopped', `the project is stopped: ${stopped?.reason}`, {
+      data: { project },
+    })
+
+  const stop = (reason: string): ServiceError => {
+    if (!stopped) {
+      stopped = { reason, sinceMs: clock.nowMs() }
+      observer.log('error', 'project_stopped', { project, reason })
+      options.onStopped()
+      cancelRecheck = clock.schedule(recheckMs, recheck)
+    }
+    return stoppedError()
+  }
+
+  /** Runs what looks at the store; what cannot be stops the project. */
+  const guarded = async (work: () => Promise<void>): Promise<void> => {
+    try {
+      await work()
+    } catch (error) {
+      if (error instanceof LogViolation || error instanceof EntryError) throw stop(error.message)
+      throw error
+    }
+    // Another look may have stopped the project meanwhile.
+    if (stopped) throw stoppedError()
+  }
+
+  /** Goes on only if the log is what this replica applied; else waits for a person, and looks again. */
+  const recheck = () => {
+    const look = async () => {
+      if (isOpen) {
+        await witness.lookWhole()
+        await witness.compare()
+        await followByList(snapshot.seq)
+      } else {
+        forget()
+        await load()
+      }
+    }
+    look().then(
+      () => {
+        observer.log('info', 'project_resumed', { project, seq: snapshot.seq })
+        stopped = null
+        options.onStopped()
+      },
+      () => {
+        if (!isClosed) cancelRecheck = clock.schedule(recheckMs, recheck)
+      },
+    )
+  }
+
+  const open = async (): Promise<void> => {
+    if (stopped) throw stoppedError()
+    if (!isOpen) await guarded(load)
+  }
+
+  /** Waits for a look of the witness where the last is too old; begins one ahead of time, so that few wait. */
+  const watch = async (): Promise<void> => {
+    const ageMs = witness.ageMs()
+    if (ageMs >= witnessMaxAgeMs) await guarded(witness.look)
+    else if (ageMs >= witnessMaxAgeMs / 2) inBackground(witness.look)
+    if (witness.wholeAgeMs() >= wholeMaxAgeMs) inBackground(witness.lookWhole)
+  }
+
+  /** A failure to look is no news to anybody: whoever needs the look waits for it and is told. */
+  const inBackground = (work: () => Promise<void>) => {
+    guarded(work).catch(() => {})
+  }
+
+  return {
+    get snapshot() {
+      return snapshot
+    },
+    objects,
+    get outcomes() {
+      return outcomes
+    },
+    get stopped() {
+      return stopped
+    },
+    ageMs() {
+      if (!proven) return Number.POSITIVE_INFINITY
+      return Math.max(clock.monotonicMs() - proven.monotonicMs, clock.nowMs() - proven.wallMs)
+    },
+    async prove() {
+      await open()
+      await guarded(freshness.fresh)
+      await watch()
+    },
+    open,
+    async witness() {
+      await open()
+      await watch()
+    },
+    won(entry, created, spilled) {
+      ownHashes.add(entry.hash)
+      take(entry, created.etag, spilled)
+      markProven(created.startedMs)
+    },
+    async lost(seq, object) {
+      await guarded(async () => {
+        take(decodeEntry(seq, object.body), object.etag)
+        await followByList(snapshot.seq)
+      })
+    },
+    stop,
+    close() {
+      isClosed = true
+      cancelRecheck()
+    },
+  }
+}
+
+/** The first that succeeds; where none does, the error of the first. A later failure is nobody's. */
+async function firstToSucceed(attempts: Promise<void>[]): Promise<void> {
+  try {
+    await Promise.any(attempts)
+  } catch (error) {
+    throw error instanceof AggregateError ? error.errors[0] : error
+  }
+}

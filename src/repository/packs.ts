@@ -1,0 +1,198 @@
+/**
+ * Where the objects of older entries lie: in packs, each read from the nearest place that has it. An object is checked against its
+ * name whenever it is read, so a damaged copy is only a reason to ask the next place.
+ */
+import type { GitObject, Oid } from '../git/objects.ts'
+import { indexPack, type PackIndex, parseIndex, readPacked } from '../git/pack-index.ts'
+import type { ProjectCache } from './cache.ts'
+import { remakeSegment } from './checkpoint.ts'
+import { type SpilledPack, sha256 } from './entry.ts'
+import { type Environment, storeTimeoutMs } from './environment.ts'
+import type { ProjectKeys } from './keys.ts'
+import type { Segment, SegmentInfo } from './segment.ts'
+
+/** A pack of one incarnation of a project. */
+export interface Pack {
+  readonly incarnation: number
+  /** Whether its index is loaded and names the object. */
+  knows(oid: Oid): boolean
+  /** Whether it holds the object; loads the index. */
+  holds(oid: Oid): Promise<boolean>
+  /** @returns the object, or null where the pack does not hold it */
+  read(oid: Oid): Promise<GitObject | null>
+}
+
+export interface PackPlace {
+  environment: Environment
+  keys: ProjectKeys
+  cache: ProjectCache | null
+}
+
+type ReadRange = (start: number, end: number) => Promise<Buffer>
+
+/** Packs up to this size are fetched whole when they are first needed; larger ones by ranges. */
+const wholePackBytes = 16 * 1024 * 1024
+
+/**
+ * A segment's pack: in the cache folder, else beside the checkpoints, else made again from the log.
+ * @param rolled the segment itself, where this process has just rolled it
+ */
+export function openSegment(place: PackPlace, info: SegmentInfo, rolled?: Segment): Pack {
+  const { keys, cache } = place
+  const packName = `pack-${info.sha256}.pack`
+  const indexName = `pack-${info.sha256}.idx`
+  let held: Segment | undefined = rolled
+  let index: PackIndex | null = null
+
+  const keep = async (segment: Segment) => {
+    await cache?.write(packName, segment.pack)
+    await cache?.write(indexName, segment.index)
+    if (held === segment) held = undefined
+  }
+  if (rolled) void keep(rolled)
+
+  const remake = single(async () => {
+    const segment = await remakeSegment(place, info)
+    held = segment
+    void keep(segment)
+    return segment
+  })
+
+  const loadIndex = single(async (): Promise<PackIndex> => {
+    const sound = (bytes: Buffer | null) => bytes && sha256(bytes) === info.indexSha256
+    let bytes = held?.index ?? (await cache?.read(indexName)) ?? null
+    if (!sound(bytes)) {
+      bytes = await fetchWhole(place, keys.checkpointIndex(info.sha256))
+      if (sound(bytes)) void cache?.write(indexName, bytes as Buffer)
+    }
+    if (!sound(bytes)) bytes = (await remake()).index
+    index = parseIndex(bytes as Buffer, info.sizeBytes)
+    return index
+  })
+
+  const fetchBehind = single(async () => {
+    const bytes = await fetchWhole(place, keys.checkpointPack(info.sha256))
+    if (bytes && sha256(bytes) === info.sha256) await cache?.write(packName, bytes)
+  })
+
+  const fromMemory: ReadRange = async (start, end) => {
+    if (!held) throw new Error('not in memory')
+    return held.pack.subarray(start, end)
+  }
+  const fromCache: ReadRange = async (start, end) => {
+    const bytes = await cache?.readRange(packName, start, end)
+    if (!bytes) throw new Error('not in the cache folder')
+    return bytes
+  }
+  const fromStore: ReadRange = async (start, end) => {
+    const bytes = await fetchRange(place, keys.checkpointPack(info.sha256), start, end)
+    if (!bytes) throw new Error('not beside the checkpoints')
+    if (cache && info.sizeBytes <= wholePackBytes) void fetchBehind().catch(() => {})
+    return bytes
+  }
+  const fromLog: ReadRange = async (start, end) => (await remake()).pack.subarray(start, end)
+
+  return {
+    incarnation: info.incarnation,
+    knows: (oid) => index?.find(oid) != null,
+    holds: async (oid) => (index ?? (await loadIndex())).find(oid) !== null,
+    async read(oid) {
+      const loaded = index ?? (await loadIndex())
+      if (!loaded.find(oid)) return null
+      for (const read of [fromMemory, fromCache, fromStore]) {
+        try {
+          return await readPacked(oid, loaded, read)
+        } catch {
+          // Absent or damaged there: the next place decides.
+        }
+      }
+      return readPacked(oid, loaded, fromLog)
+    },
+  }
+}
+
+/**
+ * A pack that an entry spilled: permanent, so it lies in the bucket for ever.
+ * @param bytes the pack itself, where this process has just written it
+ */
+export function openSpilledPack(
+  place: PackPlace,
+  info: SpilledPack,
+  incarnation: number,
+  bytes?: Buffer,
+): Pack {
+  const { keys, cache } = place
+  const name = `pack-${info.sha256}.pack`
+  let index: PackIndex | null = null
+  let held: Buffer | undefined = bytes
+
+  const fetch = async (): Promise<Buffer> => {
+    const near = held ?? (await cache?.read(name)) ?? null
+    if (near && sha256(near) === info.sha256) return near
+    const far = await fetchWhole(place, keys.spilledPack(info.name))
+    if (!far) throw new Error(`packs/${info.name} is gone`)
+    if (sha256(far) !== info.sha256)
+      throw new Error(`packs/${info.name} is not what its entry says`)
+    return far
+  }
+
+  const loadIndex = single(async (): Promise<PackIndex> => {
+    const pack = await fetch()
+    index = parseIndex(await indexPack(pack), pack.length)
+    held = pack
+    void Promise.resolve(cache?.write(name, pack)).then(() => {
+      held = undefined
+    })
+    return index
+  })
+
+  const near: ReadRange = async (start, end) => {
+    if (held) return held.subarray(start, end)
+    const part = await cache?.readRange(name, start, end)
+    if (!part) throw new Error('not in the cache folder')
+    return part
+  }
+  const far: ReadRange = async (start, end) => {
+    const part = await fetchRange(place, keys.spilledPack(info.name), start, end)
+    if (!part) throw new Error(`packs/${info.name} is gone`)
+    return part
+  }
+
+  return {
+    incarnation,
+    knows: (oid) => index?.find(oid) != null,
+    holds: async (oid) => (index ?? (await loadIndex())).find(oid) !== null,
+    async read(oid) {
+      const loaded = index ?? (await loadIndex())
+      if (!loaded.find(oid)) return null
+      return readPacked(oid, loaded, near).catch(() => readPacked(oid, loaded, far))
+    },
+  }
+}
+
+async function fetchWhole(place: PackPlace, key: string): Promise<Buffer | null> {
+  const object = await place.environment.store.get(key, { timeoutMs: storeTimeoutMs })
+  return object === null || object === 'not-modified' ? null : object.body
+}
+
+async function fetchRange(
+  place: PackPlace,
+  key: string,
+  start: number,
+  end: number,
+): Promise<Buffer | null> {
+  const range = { start, end: end - 1 }
+  const object = await place.environment.store.get(key, { timeoutMs: storeTimeoutMs, range })
+  return object === null || object === 'not-modified' ? null : object.body
+}
+
+/** Lets callers share a run that is under way; a failed run is forgotten. */
+export function single<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | null = null
+  return () => {
+    running ??= work().finally(() => {
+      running = null
+    })
+    return running
+  }
+}

@@ -1,0 +1,280 @@
+/** All projects of a replica: opens each when it is first asked for, and answers reads and writes of it. */
+import type { Clock, Randomness } from '../clock.ts'
+import { isServiceError, ServiceError } from '../errors.ts'
+import type { Lock } from '../lock/lock.ts'
+import type { Observer } from '../observe.ts'
+import { type Store, StoreError } from '../store/store.ts'
+import { openPackCache } from './cache.ts'
+import { type Environment, type RepositorySettings, storeTimeoutMs } from './environment.ts'
+import { escapeProject, projectKeys, projectsPrefix, unescapeProject } from './keys.ts'
+import { createLog, type Log } from './log.ts'
+import { createObjectCache } from './object-cache.ts'
+import type { ProjectName, Proof, ReadOptions, Repositories, View } from './repository.ts'
+import { exists } from './snapshot.ts'
+import { createWriter, queueMaxRequests, type Writer } from './writer.ts'
+
+/** Writes that may wait in this process, all projects together. */
+const queueMaxAll = 8_192
+/** A read at a commit may learn so late that the project was deleted. */
+const commitReadMaxAgeMs = 10_000
+
+export interface RepositoriesOptions {
+  store: Store
+  /** The content of `store.json`: whose caches and checkpoints are of use. */
+  storeId: string
+  lock: Lock
+  clock: Clock
+  random: Randomness
+  observer: Observer
+  /** CACHE_DIR and its size; null works without. */
+  cache: { folder: string; maxBytes: number } | null
+  /** Objects in memory, bytes. */
+  memoryMaxBytes: number
+  settings: RepositorySettings
+  /** Why writes are refused now (the store broke its contract at start), or null. */
+  unfit(): string | null
+}
+
+interface Project {
+  log: Log
+  writer: Writer
+  /** Reads and writes under way; an empty project that nobody uses is forgotten. */
+  users: number
+}
+
+/** Opens nothing yet: every project is opened by its first read or write. */
+export function createRepositories(options: RepositoriesOptions): Repositories {
+  const { store, observer, settings } = options
+  const environment: Environment = {
+    ...options,
+    objects: createObjectCache(options.memoryMaxBytes),
+    cache: options.cache && openPackCache({ ...options, ...options.cache }),
+  }
+  const projects = new Map<ProjectName, Project>()
+  let nextId = 1
+  let queued = 0
+
+  const projectOf = (name: ProjectName): Project => {
+    let project = projects.get(name)
+    if (!project) {
+      const keys = projectKeys(name)
+      const cache = environment.cache?.of(name) ?? null
+      const onStopped = () => observer.set('stopped_projects', stopped().length)
+      const log = createLog({ environment, project: name, id: nextId++, keys, cache, onStopped })
+      const writer = createWriter({ environment, project: name, keys, log })
+      project = { log, writer, users: 0 }
+      projects.set(name, project)
+    }
+    return project
+  }
+
+  const stopped = () =>
+    [...projects].flatMap(([project, { log }]) =>
+      log.stopped ? [{ project, ...log.stopped }] : [],
+    )
+
+  const using = async <T>(
+    name: ProjectName,
+    work: (project: Project) => Promise<T>,
+  ): Promise<T> => {
+    const project = projectOf(name)
+    project.users++
+    try {
+      return await work(project)
+    } finally {
+      project.users--
+      if (project.users === 0 && project.log.snapshot.seq === 0 && !project.log.stopped) {
+        project.log.close()
+        projects.delete(name)
+      }
+    }
+  }
+
+  const viewOf = ({ log }: Project): View => {
+    const { snapshot, objects } = log
+    return {
+      seq: snapshot.seq,
+      exists: exists(snapshot),
+      format: snapshot.format,
+      defaultBranch: snapshot.defaultBranch,
+      refs: snapshot.refs,
+      readTree: objects.readTree,
+      readBlob: objects.readBlob,
+      readCommit: objects.readCommit,
+      hasCommit: async (oid) => exists(snapshot) && objects.hasCommit(oid, snapshot.incarnation),
+    }
+  }
+
+  const requireReadable = (name: ProjectName, { log }: Project) => {
+    const [, to] = settings.formats.reads
+    const { minReader } = log.snapshot
+    if (minReader <= to) return
+    throw new ServiceError(
+      'format_unsupported',
+      `could not check out ${name}: it needs a reader of format ${minReader}, this build reads up to ${to}`,
+    )
+  }
+
+  const readNow = async <T>(
+    name: ProjectName,
+    project: Project,
+    work: (view: View) => Promise<T>,
+    proof: Proof,
+  ) => {
+    requireReadable(name, project)
+    return { value: await work(viewOf(project)), proof }
+  }
+
+  const ageOf = ({ log }: Project) => Math.floor(log.ageMs() / 1000)
+
+  /** Tries to answer from the state at hand. @returns null where only a proven state may answer */
+  const readAtHand = async <T>(
+    name: ProjectName,
+    project: Project,
+    work: (view: View) => Promise<T>,
+    { at, maxStaleSeconds = 0 }: ReadOptions,
+  ): Promise<{ value: T; proof: Proof } | null> => {
+    const ageMs = project.log.ageMs()
+    if (project.log.stopped) return null
+    if (at !== undefined && ageMs <= commitReadMaxAgeMs) {
+      if (!(await viewOf(project).hasCommit(at))) return null
+      return readNow(name, project, work, { ageSeconds: 0, stale: false, immutable: true })
+    }
+    if (at !== undefined || maxStaleSeconds === 0 || ageMs > maxStaleSeconds * 1000) return null
+    try {
+      const proof = { ageSeconds: ageOf(project), stale: false, immutable: false }
+      return await readNow(name, project, work, proof)
+    } catch (error) {
+      // What it lacks, and every refusal, takes the ordinary way.
+      if (isServiceError(error) || error instanceof StoreError) return null
+      throw error
+    }
+  }
+
+  /** Answers while the store is away, if the state at hand is young enough and has what is asked for. */
+  const readStale = async <T>(
+    name: ProjectName,
+    project: Project,
+    work: (view: View) => Promise<T>,
+    cause: unknown,
+  ): Promise<{ value: T; proof: Proof }> => {
+    const ageSeconds = ageOf(project)
+    const { seq } = project.log.snapshot
+    if (project.log.stopped || seq === 0 || ageSeconds > settings.staleReadsMaxSeconds) throw cause
+    try {
+      const proof = { ageSeconds, stale: true, immutable: false }
+      const answer = await readNow(name, project, work, proof)
+      observer.count('stale_answers_total')
+      return answer
+    } catch (error) {
+      if (isServiceError(error, 'format_unsupported')) throw error
+      throw cause
+    }
+  }
+
+  const readProject = async <T>(
+    name: ProjectName,
+    project: Project,
+    work: (view: View) => Promise<T>,
+    read: ReadOptions,
+  ): Promise<{ value: T; proof: Proof }> => {
+    const { at } = read
+    if (at !== undefined || read.maxStaleSeconds) {
+      const answer = await readAtHand(name, project, work, read)
+      if (answer) return answer
+    }
+    try {
+      await project.log.prove()
+    } catch (error) {
+      if (!read.mayBeStale || !isAway(error)) throw error
+      return readStale(name, project, work, error)
+    }
+    if (at !== undefined && exists(project.log.snapshot)) await requireCommit(name, project, at)
+    return readNow(name, project, work, {
+      ageSeconds: 0,
+      stale: false,
+      immutable: at !== undefined,
+    })
+  }
+
+  const requireCommit = async (
+    name: ProjectName,
+    project: Project,
+    at: NonNullable<ReadOptions['at']>,
+  ) => {
+    if (await viewOf(project).hasCommit(at)) return
+    const message = `could not check out ${at}: no such commit in project ${name}`
+    throw new ServiceError('commit_not_found', message)
+  }
+
+  return {
+    async read(name, work, read) {
+      try {
+        return await using(name, (project) => readProject(name, project, work, read))
+      } catch (error) {
+        throw readError(name, error)
+      }
+    },
+    async write(name, request) {
+      const reason = options.unfit()
+      if (reason !== null) throw new ServiceError('store_unfit', reason)
+      return using(name, async ({ writer }) => {
+        if (queued >= queueMaxAll || writer.queued >= queueMaxRequests) {
+          throw new ServiceError('overloaded', `too many writes wait, project ${name} among them`)
+        }
+        observer.set('queued_writes', ++queued)
+        try {
+          return await writer.write(request)
+        } finally {
+          observer.set('queued_writes', --queued)
+        }
+      })
+    },
+    async listNames({ after, limit, signal }) {
+      try {
+        const page = await store.list({
+          prefix: projectsPrefix,
+          ...(after !== undefined && { startAfter: afterProject(after) }),
+          delimiter: '/',
+          limit,
+          timeoutMs: storeTimeoutMs,
+          ...(signal && { signal }),
+        })
+        const names = page.prefixes.flatMap((prefix) => {
+          const name = unescapeProject(prefix.slice(projectsPrefix.length, -1))
+          return name === null ? [] : [name]
+        })
+        return { names, more: page.next !== null }
+      } catch (error) {
+        throw readError('the list of projects', error)
+      }
+    },
+    stopped,
+    async close() {
+      for (const { log } of projects.values()) log.close()
+    },
+  }
+}
+
+/** Whether the store was away, as against having said something. */
+function isAway(error: unknown): boolean {
+  return error instanceof StoreError || isServiceError(error, 'store_unavailable')
+}
+
+/** What a reader is told; older clients take only this beginning for anything else than "no such file". */
+function readError(what: string, error: unknown): unknown {
+  if (error instanceof StoreError || isServiceError(error, 'store_unavailable')) {
+    const message = `could not check out ${what}: the bucket did not answer: ${error.message}`
+    return new ServiceError('store_unavailable', message, { cause: error })
+  }
+  if (isServiceError(error, 'project_stopped')) {
+    const message = `could not check out ${what}: ${error.message}`
+    return new ServiceError('project_stopped', message, { cause: error })
+  }
+  return error
+}
+
+/** The last key that a project may have, so that a list goes on behind it. */
+function afterProject(name: string): string {
+  return `${projectsPrefix}${escapeProject(name)}/\u{10FFFF}`
+}

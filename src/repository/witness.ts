@@ -1,0 +1,137 @@
+/**
+ * The witness sees a log that is no longer the one that was applied: a restored bucket, a lifecycle rule, a lost tail. A probe for the
+ * next entry cannot see that, since another replica may have filled the gap.
+ */
+import { sha256 } from './entry.ts'
+import { type Environment, storeTimeoutMs } from './environment.ts'
+import type { ProjectKeys } from './keys.ts'
+import { single } from './packs.ts'
+import type { Snapshot } from './snapshot.ts'
+
+/** The store shows what cannot be: a person decides. */
+export class LogViolation extends Error {}
+
+interface Applied {
+  seq: number
+  hash: string
+  /** Empty where the store has not said it yet. */
+  etag: string
+}
+
+export interface Witness {
+  /** Remembers an entry that was applied. */
+  applied(entry: Applied): void
+  /** Says that everything applied so far was just read, by a look that began then. */
+  seen(startedMs: number, isWhole: boolean): void
+  /** Milliseconds since the last look began; infinite before the first. */
+  ageMs(): number
+  /** The same, of the last look at the whole log. */
+  wholeAgeMs(): number
+  /** Looks whether every entry since the last look is the one applied. @throws LogViolation */
+  look(): Promise<void>
+  /** Looks whether the log has every sequence up to the newest applied. @throws LogViolation */
+  lookWhole(): Promise<void>
+  /** Compares the entries since the last look byte for byte. @throws LogViolation */
+  compare(): Promise<void>
+  clear(): void
+}
+
+/** Makes the witness of one project's log. */
+export function createWitness(options: {
+  environment: Environment
+  keys: ProjectKeys
+  snapshot: () => Snapshot
+}): Witness {
+  const { keys } = options
+  const { store, clock } = options.environment
+  /** From the entry last witnessed to the newest applied. */
+  let window: Applied[] = []
+  let lookedMs = Number.NEGATIVE_INFINITY
+  let wholeMs = Number.NEGATIVE_INFINITY
+
+  const slide = (startedMs: number, last: Applied | undefined) => {
+    lookedMs = Math.max(lookedMs, startedMs)
+    window = window.filter((entry) => entry.seq >= (last?.seq ?? 0))
+  }
+
+  /** Reads an applied entry and compares it; keeps the ETag that the store gives it now. */
+  const compareEntry = async (entry: Applied): Promise<void> => {
+    const known = entry.etag === '' ? {} : { ifNoneMatch: entry.etag }
+    const object = await store.get(keys.entry(entry.seq), { timeoutMs: storeTimeoutMs, ...known })
+    if (object === 'not-modified') return
+    if (object === null) throw new LogViolation(`entry ${entry.seq} was applied and is gone`)
+    if (sha256(object.body) !== entry.hash) {
+      throw new LogViolation(`entry ${entry.seq} is not the one that was applied`)
+    }
+    entry.etag = object.etag
+  }
+
+  const lookByList = async (entries: Applied[]): Promise<void> => {
+    const etags = await listEtags((entries[0] as Applied).seq, (entries.at(-1) as Applied).seq)
+    for (const entry of entries) {
+      if (etags.get(entry.seq) !== entry.etag || entry.etag === '') {
+        await compareEntry({ ...entry, etag: '' })
+        entry.etag = etags.get(entry.seq) ?? ''
+      }
+    }
+  }
+
+  /** ETags of the entries from one sequence to another, as a list shows them. */
+  const listEtags = async (from: number, to: number): Promise<Map<number, string>> => {
+    const etags = new Map<number, string>()
+    let startAfter = from > 1 ? keys.entry(from - 1) : undefined
+    for (;;) {
+      const page = await store.list({
+        prefix: keys.logPrefix,
+        ...(startAfter !== undefined && { startAfter }),
+        timeoutMs: storeTimeoutMs,
+      })
+      let last = 0
+      for (const { key, etag } of page.objects) {
+        last = keys.parseEntry(key) ?? last
+        etags.set(last, etag)
+      }
+      if (page.next === null || last >= to) return etags
+      startAfter = page.next
+    }
+  }
+
+  return {
+    applied(entry) {
+      window.push(entry)
+    },
+    seen(startedMs, isWhole) {
+      slide(startedMs, window.at(-1))
+      if (isWhole) wholeMs = startedMs
+    },
+    ageMs: () => clock.monotonicMs() - lookedMs,
+    wholeAgeMs: () => clock.monotonicMs() - wholeMs,
+    look: single(async () => {
+      const startedMs = clock.monotonicMs()
+      const entries = [...window]
+      if (entries.length === 1) await compareEntry(entries[0] as Applied)
+      if (entries.length > 1) await lookByList(entries)
+      slide(startedMs, entries.at(-1))
+    }),
+    lookWhole: single(async () => {
+      const startedMs = clock.monotonicMs()
+      const { seq: newest } = options.snapshot()
+      const listed = newest === 0 ? new Map() : await listEtags(1, newest)
+      for (let seq = 1; seq <= newest; seq++) {
+        if (listed.has(seq)) continue
+        // A list beside a busy writer may miss an entry; a GET may not.
+        const object = await store.get(keys.entry(seq), { timeoutMs: storeTimeoutMs })
+        if (object === null) throw new LogViolation(`entry ${seq} is gone`)
+      }
+      wholeMs = Math.max(wholeMs, startedMs)
+    }),
+    async compare() {
+      for (const entry of window) await compareEntry({ ...entry, etag: '' })
+    },
+    clear() {
+      window = []
+      lookedMs = Number.NEGATIVE_INFINITY
+      wholeMs = Number.NEGATIVE_INFINITY
+    },
+  }
+}

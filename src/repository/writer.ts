@@ -1,0 +1,356 @@
+/**
+ * Writes of one project: queued, evaluated together, and landed in the next slot of the log.
+ *
+ * An answer that may be wrong is never given. An attempt whose answer was lost is repeated, byte for byte, until the slot itself tells
+ * whose it is; a request that was answered is dropped from every later evaluation.
+ */
+import { isServiceError, ServiceError } from '../errors.ts'
+import { type StoredObject, StoreError } from '../store/store.ts'
+import { type BatchRequest, type Plan, planBatch } from './batch.ts'
+import { createDeferred } from './deferred.ts'
+import { type Environment, storeTimeoutMs } from './environment.ts'
+import type { ProjectKeys } from './keys.ts'
+import type { Log } from './log.ts'
+import type { Outcome, ProjectName, WriteRequest } from './repository.ts'
+
+const batchMaxRequests = 64
+const batchMaxBytes = 8 * 1024 * 1024
+export const queueMaxRequests = 512
+const lockWaitMs = 2_000
+const lockSkipMs = 10_000
+/** A lock is kept from batch to batch for so long, so that it is not handed over for every entry. */
+const lockHoldMs = 50
+/** After losing a slot a writer looks before it creates, for so long. */
+const rivalryMs = 1_000
+const packTimeoutMs = 4 * storeTimeoutMs
+const pauseFirstMs = 20
+const pauseMostMs = 1_000
+
+export interface Writer {
+  /** Queues a request. @throws as `Repositories.write` */
+  write(request: WriteRequest): Promise<Outcome>
+  /** Requests that wait or are being written. */
+  readonly queued: number
+}
+
+interface Waiting extends BatchRequest {
+  /** Answered, whatever happens later. */
+  isAnswered: boolean
+  /** An attempt that holds it was sent, and may have landed or may yet. */
+  isExposed: boolean
+  answer(outcome: Outcome): void
+  fail(error: unknown): void
+}
+
+/** Makes the writer of one project. */
+export function createWriter(options: {
+  environment: Environment
+  project: ProjectName
+  keys: ProjectKeys
+  log: Log
+}): Writer {
+  const { environment, project, keys, log } = options
+  const { store, lock, clock, random, observer, settings } = environment
+  const queue: Waiting[] = []
+  let busy = 0
+  let isRunning = false
+  let skipLockUntilMs = 0
+  let rivalUntilMs = 0
+
+  const sleep = (delayMs: number) =>
+    new Promise<void>((resolve) => {
+      clock.schedule(delayMs, resolve)
+    })
+
+  /** Doubles from 20 ms to 1 s, so that a store that comes back is not met by everybody at once. */
+  const createPauses = () => {
+    let pauseMs = pauseFirstMs
+    return async () => {
+      await sleep(pauseMs * (0.5 + random.fraction()))
+      pauseMs = Math.min(2 * pauseMs, pauseMostMs)
+    }
+  }
+
+  const enqueue = (request: WriteRequest): Promise<Outcome> => {
+    const { promise, resolve, reject } = createDeferred<Outcome>()
+    const settle = () => {
+      waiting.isAnswered = true
+      cancelDeadline()
+    }
+    const waiting: Waiting = {
+      request,
+      blobs: new WeakMap(),
+      isAnswered: false,
+      isExposed: false,
+      answer(outcome) {
+        if (waiting.isAnswered) return
+        settle()
+        resolve(outcome)
+      },
+      fail(error) {
+        if (waiting.isAnswered) return
+        settle()
+        reject(error)
+      },
+    }
+    const cancelDeadline = clock.schedule(request.timeoutMs, () => {
+      waiting.fail(undecided(waiting))
+      const at = queue.indexOf(waiting)
+      if (at >= 0) queue.splice(at, 1)
+    })
+    queue.push(waiting)
+    if (!isRunning) void run()
+    return promise
+  }
+
+  /** What somebody is told who cannot be told the outcome. An earlier request with the same key may still land. */
+  const undecided = ({ isExposed, request }: Waiting, cause?: unknown): ServiceError =>
+    isExposed || request.idempotency
+      ? new ServiceError(
+          'outcome_unknown',
+          `the write to project ${project} may have taken effect, or may yet: the bucket did not say in time`,
+          { cause },
+        )
+      : new ServiceError('not_written', `nothing was written to project ${project} in time`, {
+          cause,
+        })
+
+  /** Takes what travels together next: creates and deletes by themselves, others in numbers. */
+  const take = (): Waiting[] => {
+    const batch: Waiting[] = []
+    let sizeBytes = 0
+    for (const waiting of queue) {
+      if (waiting.request.kind !== 'commit' && batch.length > 0) break
+      sizeBytes += waiting.request.sizeBytes
+      if (batch.length > 0 && sizeBytes > batchMaxBytes) break
+      batch.push(waiting)
+      if (waiting.request.kind !== 'commit' || batch.length === batchMaxRequests) break
+    }
+    queue.splice(0, batch.length)
+    return batch
+  }
+
+  const run = async () => {
+    isRunning = true
+    let release: (() => Promise<void>) | null = null
+    let heldSinceMs = 0
+    try {
+      // Requests that arrive in the same turn share the first batch.
+      await null
+      while (queue.length > 0) {
+        if (!release) {
+          release = await takeLock()
+          heldSinceMs = clock.monotonicMs()
+        }
+        const batch = take()
+        busy = batch.length
+        await commit(batch)
+        busy = 0
+        if (release && clock.monotonicMs() - heldSinceMs > lockHoldMs) {
+          await release()
+          release = null
+        }
+      }
+    } finally {
+      busy = 0
+      isRunning = false
+      await release?.()
+    }
+  }
+
+  /** Takes the advisory lock where it helps. @returns what gives it back, or null to go on without it */
+  const takeLock = async (): Promise<(() => Promise<void>) | null> => {
+    const startedMs = clock.monotonicMs()
+    if (startedMs < skipLockUntilMs) {
+      observer.count('lock_skipped_total')
+      return null
+    }
+    const answer = await lock.acquire(project, { waitMs: lockWaitMs })
+    observer.record('lock_wait_seconds', (clock.monotonicMs() - startedMs) / 1000)
+    if (answer.result === 'held') {
+      if (answer.contended) rivalUntilMs = clock.monotonicMs() + rivalryMs
+      return () => answer.release()
+    }
+    if (answer.result === 'busy') skipLockUntilMs = clock.monotonicMs() + lockSkipMs
+    observer.count('lock_skipped_total')
+    return null
+  }
+
+  /** Brings a batch to its end: every request of it is answered when this returns. */
+  const commit = async (batch: Waiting[]): Promise<void> => {
+    const startedMs = clock.monotonicMs()
+    const pause = createPauses()
+    let live = batch
+    for (;;) {
+      live = live.filter(({ isAnswered }) => !isAnswered)
+      if (live.length === 0) return
+      try {
+        await prepare()
+        const plan = await planBatch({
+          log,
+          requests: live,
+          nowMs: clock.nowMs(),
+          uuid: random.uuid,
+          build: settings.build,
+          committer: settings.committer,
+          upload,
+        })
+        live = giveBack(plan, live)
+        if (plan.entry === null ? await settleByProof(plan) : await land(plan)) {
+          observer.record('commit_seconds', (clock.monotonicMs() - startedMs) / 1000)
+          observer.record('batch_requests', live.length)
+          return
+        }
+      } catch (error) {
+        if (!isPassing(error)) {
+          for (const waiting of live) {
+            waiting.fail(waiting.isExposed ? undecided(waiting, error) : error)
+          }
+          return
+        }
+        await pause()
+      }
+    }
+  }
+
+  /** Looks at the log where it may have moved on: after idling, and beside a rival. */
+  const prepare = async () => {
+    const reason = environment.unfit()
+    if (reason !== null) throw new ServiceError('store_unfit', reason)
+    await log.witness()
+    if (clock.monotonicMs() < rivalUntilMs) await log.prove()
+    const { snapshot } = log
+    const [from, to] = settings.formats.writes
+    const { format, minWriter } = snapshot
+    if (snapshot.seq > 0 && (minWriter > to || format > to || format < from)) {
+      throw new ServiceError(
+        'format_unsupported',
+        `project ${project} has format ${format} for writers from ${minWriter}; this build writes ${from} to ${to}`,
+      )
+    }
+  }
+
+  const upload = async (name: string, pack: Buffer) => {
+    await store.put(keys.spilledPack(name), pack, { timeoutMs: packTimeoutMs })
+  }
+
+  /** Puts what did not fit back in front, and answers what no entry and no proof decides. */
+  const giveBack = (plan: Plan<Waiting>, live: Waiting[]): Waiting[] => {
+    queue.unshift(...plan.left.filter(({ isAnswered }) => !isAnswered))
+    for (const [waiting, verdict] of plan.verdicts) {
+      if (verdict.by === 'log') waiting.answer(verdict.outcome)
+      if (verdict.by === 'failure') {
+        const { error } = verdict
+        waiting.fail(isPassing(error) ? undecided(waiting, error) : error)
+      }
+    }
+    return live.filter((waiting) => plan.verdicts.has(waiting))
+  }
+
+  /** Answers a batch that makes no entry, if a look that began after it arrived finds the state unchanged. */
+  const settleByProof = async (plan: Plan<Waiting>): Promise<boolean> => {
+    if ([...plan.verdicts.keys()].every(({ isAnswered }) => isAnswered)) return true
+    await log.prove()
+    if (log.snapshot !== plan.snapshot) return false
+    answerAll(plan)
+    return true
+  }
+
+  const answerAll = (plan: Plan<Waiting>) => {
+    for (const [waiting, verdict] of plan.verdicts) {
+      if (verdict.by === 'entry' || verdict.by === 'read') waiting.answer(verdict.outcome)
+    }
+  }
+
+  /**
+   * Creates the entry, and repeats that until the slot tells whose it is or nobody waits any more.
+   * @returns true where the batch is done, false where the slot was lost and what still waits is to be evaluated again
+   */
+  const land = async (plan: Plan<Waiting>): Promise<boolean> => {
+    const entry = plan.entry as NonNullable<typeof plan.entry>
+    const inEntry = [...plan.verdicts].filter(([, { by }]) => by === 'entry').map(([who]) => who)
+    const expose = (isExposed: boolean) => {
+      for (const waiting of inEntry) waiting.isExposed = isExposed
+    }
+    const someWait = () => [...plan.verdicts.keys()].some(({ isAnswered }) => !isAnswered)
+    const pause = createPauses()
+    let isAmbiguous = false
+
+    while (someWait()) {
+      // Who was told "not written" must not be written now: evaluated again without them.
+      if (!isAmbiguous && inEntry.some(({ isAnswered }) => isAnswered)) return false
+      const startedMs = clock.monotonicMs()
+      expose(true)
+      const attempt = await attemptCreate(entry.seq, entry.bytes)
+      if (attempt.result === 'created') return win(plan, attempt.etag, startedMs)
+      if (attempt.result === 'exists') {
+        const object = await readSlot(entry.seq, someWait)
+        if (object === 'unread') return true
+        if (object === null) {
+          if (!isAmbiguous) expose(false)
+          throw log.stop(`slot ${entry.seq} was taken and is absent`)
+        }
+        if (object.body.equals(entry.bytes)) return win(plan, object.etag, startedMs)
+        expose(false)
+        observer.count('commit_conflicts_total')
+        rivalUntilMs = clock.monotonicMs() + rivalryMs
+        await log.lost(entry.seq, object)
+        return false
+      }
+      if (attempt.result === 'ambiguous') {
+        isAmbiguous = true
+        observer.count('commit_ambiguous_total')
+      }
+      if (!isAmbiguous) expose(false)
+      await pause()
+    }
+    return true
+  }
+
+  const attemptCreate = async (seq: number, bytes: Buffer) => {
+    try {
+      return await store.create(keys.entry(seq), bytes, { timeoutMs: storeTimeoutMs })
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      return { result: error.definite ? ('unsent' as const) : ('ambiguous' as const) }
+    }
+  }
+
+  /** Reads a slot that is taken; `unread` once nobody waits any more. */
+  const readSlot = async (
+    seq: number,
+    someWait: () => boolean,
+  ): Promise<StoredObject | null | 'unread'> => {
+    const pause = createPauses()
+    while (someWait()) {
+      try {
+        const object = await store.get(keys.entry(seq), { timeoutMs: storeTimeoutMs })
+        if (object !== 'not-modified') return object
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error
+      }
+      await pause()
+    }
+    return 'unread'
+  }
+
+  const win = (plan: Plan<Waiting>, etag: string, startedMs: number): true => {
+    const entry = plan.entry as NonNullable<typeof plan.entry>
+    observer.record('entry_bytes', entry.bytes.length)
+    log.won(entry, { etag, startedMs }, plan.spilled)
+    answerAll(plan)
+    return true
+  }
+
+  return {
+    write: enqueue,
+    get queued() {
+      return queue.length + busy
+    },
+  }
+}
+
+/** Failures that may be over the next time: the store's. */
+function isPassing(error: unknown): boolean {
+  return error instanceof StoreError || isServiceError(error, 'store_unavailable')
+}

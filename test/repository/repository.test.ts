@@ -1,0 +1,129 @@
+import { randomBytes } from 'node:crypto'
+
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+
+import type { Oid } from '../../src/git/objects.ts'
+import { type Bench, openBench, projectName } from '../support/repositories.ts'
+import { createProject, deleteFile, deleteProject, fileOf, putFile } from '../support/requests.ts'
+
+const test = suite<{ bench: Bench }>('repository')
+const project = projectName('sockshop')
+const soon = { timeoutMs: 10_000 }
+
+test.before.each(async (context) => {
+  context.bench = await openBench()
+})
+test.after.each(async ({ bench }) => {
+  await bench.close()
+})
+
+test('a project that nobody created does not exist', async ({ bench }) => {
+  const { value } = await bench.repositories.read(project, async (view) => view.exists, soon)
+  assert.is(value, false)
+})
+
+test('what one replica wrote another reads, without having seen it before', async ({ bench }) => {
+  const [a, b] = [bench.repositories, bench.another()]
+  assert.equal(await a.write(project, createProject()), { status: 204 })
+  await a.write(project, putFile('a.yaml', 'one'))
+  assert.is((await b.read(project, (view) => fileOf(view, 'a.yaml'), soon)).value, 'one')
+  await b.write(project, putFile('a.yaml', 'two'))
+  await b.write(project, putFile('b.yaml', 'three'))
+  const { value, proof } = await a.read(project, (view) => fileOf(view, 'a.yaml'), soon)
+  assert.is(value, 'two')
+  assert.equal(proof, { ageSeconds: 0, stale: false, immutable: false })
+})
+
+test('what waits together is committed together, each request with commits of its own', async ({
+  bench,
+}) => {
+  await bench.repositories.write(project, createProject())
+  const names = Array.from({ length: 20 }, (_, at) => `${at}.yaml`)
+  const outcomes = await Promise.all(
+    names.map((name) => bench.repositories.write(project, putFile(name, name))),
+  )
+  assert.is(new Set(outcomes.map(({ commit }) => commit)).size, names.length)
+  const { value } = await bench.repositories.read(project, async (view) => view.seq, soon)
+  assert.is(value, 2)
+})
+
+test('a refusal changes nothing, and its sentence comes back', async ({ bench }) => {
+  const { repositories } = bench
+  await repositories.write(project, createProject())
+  const outcome = await repositories.write(project, deleteFile('a.yaml'))
+  assert.equal(outcome, { status: 404, code: 'resource_not_found', message: 'Resource not found' })
+  assert.is((await repositories.read(project, async (view) => view.seq, soon)).value, 1)
+})
+
+test('a keyed request takes effect once, on whichever replica it lands again', async ({
+  bench,
+}) => {
+  const [a, b] = [bench.repositories, bench.another()]
+  await a.write(project, createProject())
+  const keyed = { idempotency: { key: 'k', digest: 'd' } }
+  const first = await a.write(project, putFile('a.yaml', 'one', keyed))
+  await a.write(project, putFile('a.yaml', 'two'))
+  assert.equal(await b.write(project, putFile('a.yaml', 'one', keyed)), first)
+  assert.is((await b.read(project, (view) => fileOf(view, 'a.yaml'), soon)).value, 'two')
+  const other = { idempotency: { key: 'k', digest: 'another' } }
+  assert.is((await b.write(project, putFile('a.yaml', 'x', other))).code, 'key_reused')
+})
+
+test('a project that was deleted and made again begins anew in the same log', async ({ bench }) => {
+  const { repositories } = bench
+  await repositories.write(project, createProject())
+  const { commit } = await repositories.write(project, putFile('a.yaml', 'one'))
+  await repositories.write(project, deleteProject())
+  assert.is((await repositories.read(project, async (view) => view.exists, soon)).value, false)
+  await repositories.write(project, createProject())
+  const { value } = await repositories.read(project, (view) => fileOf(view, 'a.yaml'), soon)
+  assert.is(value, null)
+  const old = repositories.read(project, async () => 0, { ...soon, at: commit as Oid })
+  await old.then(
+    () => assert.unreachable(),
+    (error) => assert.is(error.code, 'commit_not_found'),
+  )
+})
+
+test('a commit can be read for ever, from a replica that has it only in a pack', async ({
+  bench,
+}) => {
+  const { repositories } = bench
+  await repositories.write(project, createProject())
+  const { commit } = await repositories.write(project, putFile('a.yaml', 'version 0'))
+  for (let at = 1; at <= 140; at++) {
+    await repositories.write(project, putFile('a.yaml', `version ${at}`))
+  }
+  for (const replica of [repositories, bench.another()]) {
+    const { value, proof } = await replica.read(
+      project,
+      (view) => fileOf(view, 'a.yaml', commit as Oid),
+      { ...soon, at: commit as Oid },
+    )
+    assert.is(value, 'version 0')
+    assert.is(proof.immutable, true)
+  }
+})
+
+test('a file of 3 MiB is spilled, and read back by another replica', async ({ bench }) => {
+  await bench.repositories.write(project, createProject())
+  const content = randomBytes(3 * 1024 * 1024)
+  await bench.repositories.write(project, putFile('big', content))
+  const read = await bench.another().read(project, (view) => fileOf(view, 'big'), soon)
+  assert.is(read.value, content.toString('utf8'))
+  const packs = await bench.store.list({ prefix: 'projects/sockshop/packs/', timeoutMs: 5_000 })
+  assert.is(packs.objects.length, 1)
+})
+
+test('projects are listed in the order of their keys, page by page', async ({ bench }) => {
+  const { repositories } = bench
+  for (const name of ['b', 'a', 'ü c']) {
+    await repositories.write(projectName(name), createProject())
+  }
+  const first = await repositories.listNames({ limit: 2 })
+  // By their keys, in which ü is %C3%BC.
+  assert.equal(first, { names: ['ü c', 'a'], more: true })
+})
+
+test.run()
