@@ -9,14 +9,16 @@ export function applyDelta(base: Buffer, delta: Buffer): Buffer {
   const resultSize = readSize(delta, baseSize.next)
   if (baseSize.value !== base.length) throw new Error('a delta belongs to another base')
   const parts: Buffer[] = []
-  for (let at = resultSize.next; at < delta.length; ) {
+  let sizeBytes = 0
+  // Seven bytes can copy 16 MiB, so the size is watched before anything is put together.
+  for (let at = resultSize.next; at < delta.length && sizeBytes <= resultSize.value; ) {
     const { part, next } = readInstruction(base, delta, at)
     parts.push(part)
+    sizeBytes += part.length
     at = next
   }
-  const result = Buffer.concat(parts)
-  if (result.length !== resultSize.value) throw new Error('a delta makes another size than it says')
-  return result
+  if (sizeBytes !== resultSize.value) throw new Error('a delta makes another size than it says')
+  return Buffer.concat(parts, sizeBytes)
 }
 
 function readInstruction(base: Buffer, delta: Buffer, at: number) {
