@@ -1,0 +1,156 @@
+import { execFileSync } from 'node:child_process'
+import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+
+import type { Oid } from '../../src/git/objects.ts'
+import type { Repositories } from '../../src/repository/repository.ts'
+import { createFaultyStore } from '../support/faulty-store.ts'
+import { type Bench, openBench, projectName } from '../support/repositories.ts'
+import { createProject, fileOf, putFile } from '../support/requests.ts'
+import { until } from '../support/until.ts'
+
+const test = suite<{ bench: Bench; folder: string; commits: Oid[] }>('checkpoints and the cache')
+const project = projectName('sockshop')
+const soon = { timeoutMs: 10_000 }
+const writes = 135
+
+test.before.each(async (context) => {
+  context.bench = await openBench()
+  const { repositories } = context.bench
+  await repositories.write(project, createProject())
+  context.commits = []
+  for (let at = 1; at < writes; at++) {
+    const idempotency = { key: `key ${at}`, digest: 'd' }
+    const { commit } = await repositories.write(
+      project,
+      putFile('a.yaml', `version ${at}`, at === 3 ? { idempotency } : {}),
+    )
+    context.commits.push(commit as Oid)
+  }
+  context.folder = join(context.bench.folder, 'store', 'projects', 'sockshop', 'checkpoints')
+  await until(async () => (await checkpoints(context.folder)).length === 2)
+})
+test.after.each(async ({ bench }) => {
+  await bench.close()
+})
+
+const checkpoints = async (folder: string) => {
+  const names = await readdir(folder).catch(() => [])
+  return names.filter((name) => name.endsWith('.json')).sort()
+}
+
+const readAll = async (repositories: Repositories, commits: Oid[]) => {
+  const read = (at: Oid) =>
+    repositories.read(project, (view) => fileOf(view, 'a.yaml', at), { ...soon, at })
+  for (const at of [0, 1, 62, 63, 64, 100, 130, 133]) {
+    assert.is((await read(commits[at] as Oid)).value, `version ${at + 1}`)
+  }
+}
+
+test('a replica that starts reads the entries since the newest checkpoint, not the log', async ({
+  bench,
+}) => {
+  const store = createFaultyStore(bench.store)
+  const replica = bench.another({ store })
+  const { value } = await replica.read(project, (view) => fileOf(view, 'a.yaml'), soon)
+  assert.is(value, `version ${writes - 1}`)
+  const entries = store.calls.filter(({ kind, key }) => kind === 'get' && key.includes('/log/'))
+  assert.ok(entries.length < 12, `${entries.length} entries were read`)
+})
+
+test('a keyed outcome that only a checkpoint has at hand is found', async ({ bench }) => {
+  const idempotency = { key: 'key 3', digest: 'd' }
+  const answer = await bench.another().write(project, putFile('a.yaml', 'other', { idempotency }))
+  assert.is(answer.status, 200)
+  const { value } = await bench.another().read(project, (view) => fileOf(view, 'a.yaml'), soon)
+  assert.is(value, `version ${writes - 1}`)
+})
+
+for (const [name, damage] of Object.entries({
+  deleted: (path: string) => rm(path),
+  truncated: (path: string) => truncate(path, 100),
+  'bit-flipped': async (path: string) => {
+    const bytes = await readFile(path)
+    const at = Math.floor(bytes.length / 2)
+    bytes[at] = (bytes[at] as number) ^ 4
+    await writeFile(path, bytes)
+  },
+})) {
+  test(`checkpoints and packs that are ${name} change no answer`, async ({
+    bench,
+    folder,
+    commits,
+  }) => {
+    const packs = await readdir(join(folder, 'packs'))
+    for (const pack of packs) await damage(join(folder, 'packs', pack))
+    await readAll(bench.another(), commits)
+    for (const checkpoint of await checkpoints(folder)) await damage(join(folder, checkpoint))
+    await readAll(bench.another(), commits)
+  })
+
+  test(`a cache folder whose packs are ${name} changes no answer`, async ({ bench, commits }) => {
+    const cache = { folder: join(bench.folder, 'cache'), maxBytes: 2 ** 30 }
+    await readAll(bench.another({ cache }), commits)
+    const folder = join(cache.folder, 'test', 'sockshop', 'objects', 'pack')
+    await until(async () => (await readdir(folder).catch(() => [])).length >= 4)
+    for (const file of await readdir(folder)) await damage(join(folder, file))
+    await readAll(bench.another({ cache }), commits)
+  })
+}
+
+test('every replica rolls the same packs', async ({ bench, folder, commits }) => {
+  const uploaded = (await readdir(join(folder, 'packs'))).filter((name) => name.endsWith('.pack'))
+  await rm(folder, { recursive: true })
+  const cache = { folder: join(bench.folder, 'cache'), maxBytes: 2 ** 30 }
+  await readAll(bench.another({ cache }), commits)
+  const cached = join(cache.folder, 'test', 'sockshop', 'objects', 'pack')
+  await until(async () => {
+    const packs = (await readdir(cached).catch(() => [])).filter((name) => name.endsWith('.pack'))
+    return packs.length === uploaded.length
+  })
+  const names = (await readdir(cached)).filter((name) => name.endsWith('.pack'))
+  assert.equal(names.sort(), uploaded.map((name) => `pack-${name}`).sort())
+})
+
+test('stock git reads the objects of a cache folder', async ({ bench, commits }) => {
+  const cache = { folder: join(bench.folder, 'cache'), maxBytes: 2 ** 30 }
+  await readAll(bench.another({ cache }), commits)
+  const packs = join(cache.folder, 'test', 'sockshop', 'objects', 'pack')
+  await until(async () => (await readdir(packs).catch(() => [])).length >= 4)
+  const repository = join(bench.folder, 'stock.git')
+  await mkdir(repository)
+  execFileSync('git', ['init', '--quiet', '--bare', repository])
+  await writeFile(
+    join(repository, 'objects', 'info', 'alternates'),
+    `${join(cache.folder, 'test', 'sockshop', 'objects')}\n`,
+  )
+  const shown = execFileSync('git', ['-C', repository, 'show', `${commits[0]}:a.yaml`])
+  assert.is(shown.toString(), 'version 1')
+})
+
+test('a cache that cannot be written is only a cache that misses', async ({ bench, commits }) => {
+  const blocked = join(bench.folder, 'blocked')
+  await writeFile(blocked, 'a file where the folder should be')
+  await readAll(bench.another({ cache: { folder: blocked, maxBytes: 2 ** 30 } }), commits)
+})
+
+test('the cache folder keeps to its size', async ({ bench, commits }) => {
+  const cache = { folder: join(bench.folder, 'cache'), maxBytes: 30_000 }
+  const replica = bench.another({ cache })
+  await readAll(replica, commits)
+  const size = async () => {
+    const files = await readdir(cache.folder, { recursive: true, withFileTypes: true })
+    const paths = files
+      .filter((file) => file.isFile())
+      .map((file) => join(file.parentPath, file.name))
+    const sizes = await Promise.all(paths.map((path) => readFile(path).catch(() => Buffer.of())))
+    return sizes.reduce((sum, bytes) => sum + bytes.length, 0)
+  }
+  await until(async () => (await size()) <= cache.maxBytes)
+  await readAll(replica, commits)
+})
+
+test.run()
