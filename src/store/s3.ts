@@ -1,9 +1,11 @@
 import { type Call, createCalls } from './calls.ts'
 import { checkKey } from './keys.ts'
+import type { RuledStore } from './probe.ts'
 import { type Answer, answerError, codeOf, dateOf } from './s3-answers.ts'
 import { createS3Http, type S3Credentials, type S3Location, type S3Request } from './s3-http.ts'
 import { listQuery, parseList } from './s3-list.ts'
-import { type CallOptions, type Store, StoreError } from './store.ts'
+import { lifecycleRules, replicationRules } from './s3-rules.ts'
+import { type CallOptions, StoreError } from './store.ts'
 
 export type { S3Credentials, S3Location } from './s3-http.ts'
 
@@ -17,7 +19,7 @@ export type { S3Credentials, S3Location } from './s3-http.ts'
  */
 export async function openS3Store(
   options: S3Location & { credentials: () => S3Credentials },
-): Promise<Store> {
+): Promise<RuledStore> {
   const { signV4 } = await import('minio/dist/esm/signing.mjs')
   const prefix = options.prefix === '' ? '' : `${options.prefix}/`
   const http = createS3Http(options, options.credentials, signV4)
@@ -69,6 +71,14 @@ export async function openS3Store(
       throw answerError(`delete ${key}`, answer)
     },
 
+    async bucketRules(callOptions) {
+      const [lifecycle, replication] = await Promise.all([
+        askRules('lifecycle', callOptions),
+        askRules('replication', callOptions),
+      ])
+      return [...lifecycleRules(prefix, lifecycle), ...replicationRules(prefix, replication)]
+    },
+
     async close() {
       calls.close()
       http.close()
@@ -82,6 +92,16 @@ export async function openS3Store(
   ) {
     checkKey(key)
     return send({ ...request, key: prefix + key }, callOptions)
+  }
+
+  /** @returns the rules in XML, empty where there are none or where it may not be asked */
+  async function askRules(kind: string, callOptions: CallOptions): Promise<string> {
+    const query = { [kind]: '' }
+    const answer = await send({ method: 'GET', key: '', query }, callOptions)
+    if (answer.status === 200) return answer.body.toString()
+    const isMissingBucket = codeOf(answer) === 'NoSuchBucket'
+    if ([403, 404, 405, 501].includes(answer.status) && !isMissingBucket) return ''
+    throw answerError(`ask for the ${kind} rules`, answer)
   }
 
   function send(request: S3Request, callOptions: CallOptions): Promise<Answer> {
