@@ -18,6 +18,8 @@ export const statusOfError = {
   service_not_found: 404,
   resource_not_found: 404,
   method_not_allowed: 405,
+  /** The body of the request did not arrive in time. Send it again. */
+  request_timeout: 408,
   project_exists: 409,
   stage_exists: 409,
   service_exists: 409,

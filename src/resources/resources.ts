@@ -35,6 +35,8 @@ export interface WriteContext {
   timeoutMs: number
   principal: string
   author: Identity
+  /** Whom the principal says it acts for (`X-Keptn-User`): a label at the end of the commit message. */
+  onBehalfOf?: string
   /** The caller's commit message; else one that names the request is made. */
   message?: string
   idempotency?: { key: string; digest: string }

@@ -1,0 +1,75 @@
+/**
+ * The service on HTTP: Keptn's wire and what is added to it (`docs/design.md`, sections 8 and 9). Every request is answered by
+ * one `Answer`, sent here; every failure is rendered here; every request leaves one line in the log, whoever ended it.
+ */
+import Koa, { type Context } from 'koa'
+import type { Observer } from '../observe.ts'
+import type { Resources } from '../resources/resources.ts'
+import { type Authenticate, authorize, identify } from './authentication.ts'
+import { createByteBudget } from './byte-budget.ts'
+import type { HttpSettings, Match, Tools } from './call.ts'
+import { noSuchRoute } from './errors.ts'
+import { createExchanges, type Exchange } from './exchange.ts'
+import { createOperations, type Health, type ReadMetrics } from './operations.ts'
+import { createRouting } from './router.ts'
+import { createRoutes } from './routes.ts'
+
+export type { Authenticate, Principal, Role } from './authentication.ts'
+export type { HttpSettings } from './call.ts'
+export type { Health, HealthReport, ReadMetrics } from './operations.ts'
+
+export interface AppParts {
+  resources: Resources
+  observer: Observer
+  settings: HttpSettings
+  health: Health
+  metrics: ReadMetrics
+  /** None: everybody may do everything. */
+  authenticate?: Authenticate
+  /** While it says so, every answer asks its client to close the connection. */
+  draining?: () => boolean
+}
+
+const budget = {
+  totalBytes: 64 * 1024 * 1024,
+  smallBytes: 64 * 1024,
+  waitMs: 5_000,
+  maxWaiters: 1_024,
+}
+
+/**
+ * Builds the application.
+ * @returns a Koa app; `app.callback()` is the listener for Node's server
+ */
+export function createApp(parts: AppParts): Koa {
+  const tools: Tools = {
+    resources: parts.resources,
+    settings: parts.settings,
+    budget: createByteBudget(budget),
+  }
+  const routes = [...createRoutes(), ...createOperations(parts.health, parts.metrics)]
+  const exchanges = createExchanges(parts.observer, parts.draining ?? (() => false))
+  const app = new Koa()
+  app.on('error', (error) => parts.observer.log('error', 'request_failed', { error }))
+  app.use(exchanges)
+  app.use(createRouting(routes, (ctx, match) => perform(ctx, match, { parts, tools })))
+  app.use(() => {
+    throw noSuchRoute()
+  })
+  return app
+}
+
+async function perform(
+  ctx: Context,
+  match: Match,
+  { parts, tools }: { parts: AppParts; tools: Tools },
+): Promise<void> {
+  const exchange: Exchange = ctx.state.exchange
+  exchange.match = match
+  const { role, handle } = match.route
+  const principal = role === 'open' ? null : identify(parts.authenticate, ctx.req.headers)
+  if (role !== 'open' && match.scope !== undefined) {
+    authorize(principal, role, match.scope.project)
+  }
+  exchange.answer = await handle({ match, ctx, principal, startedMs: exchange.startedMs }, tools)
+}

@@ -1,0 +1,98 @@
+/** One request and its answer: the outermost middleware, which sends, renders failures, and tells what happened. */
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Context, Middleware } from 'koa'
+import type { Observer } from '../observe.ts'
+import type { Answer } from './answer.ts'
+import type { Match, Route } from './call.ts'
+import { asServiceError, renderError } from './errors.ts'
+import { fullPattern } from './router.ts'
+
+/** What is known of a request while it is under way. */
+export interface Exchange {
+  readonly id: string
+  /** Of `performance.now()`. */
+  readonly startedMs: number
+  match: Match | undefined
+  answer: Answer | undefined
+}
+
+const idHeader = /^[\w.:/+=@-]{1,128}$/
+const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE'])
+
+/**
+ * Builds the middleware.
+ * @param draining while it says so, answers ask their clients to close the connection
+ */
+export function createExchanges(observer: Observer, draining: () => boolean): Middleware {
+  return async (ctx, next) => {
+    const { req, res } = ctx
+    ctx.respond = false
+    const exchange: Exchange = {
+      id: requestId(req),
+      startedMs: performance.now(),
+      match: undefined,
+      answer: undefined,
+    }
+    ctx.state.exchange = exchange
+    res.once('close', () => tell(observer, exchange, ctx))
+    try {
+      await next()
+    } catch (failure) {
+      exchange.answer = failed(failure, ctx, observer)
+    }
+    send(res, exchange, draining())
+  }
+}
+
+function requestId(request: IncomingMessage): string {
+  const given = request.headers['x-request-id']
+  return typeof given === 'string' && idHeader.test(given) ? given : randomUUID()
+}
+
+function failed(failure: unknown, { state }: Context, observer: Observer): Answer {
+  const error = asServiceError(failure)
+  const { id, match }: Exchange = state.exchange
+  if (error.code === 'internal') {
+    const route = routeOf(state.route)
+    observer.log('error', 'request_failed', { requestId: id, route, error: failure })
+  }
+  const answer = renderError(error, match?.route.method === 'GET' ? match : undefined)
+  // What is left of such a body would be taken for the next request.
+  if (error.code === 'body_too_large' || error.code === 'request_timeout') {
+    answer.headers.Connection = 'close'
+  }
+  return answer
+}
+
+function send(response: ServerResponse, { id, answer }: Exchange, close: boolean): void {
+  if (answer === undefined) throw new Error('nobody answered')
+  const { status, headers, body } = answer
+  headers['X-Request-Id'] = id
+  if (body !== null) headers['Content-Length'] = Buffer.byteLength(body)
+  else if (status === 200) headers['Content-Length'] = 0
+  if (close) headers.Connection = 'close'
+  response.writeHead(status, headers)
+  response.end(body)
+}
+
+/** The one line of a request, and its metrics; never a name, a token, a body or a whole URL. */
+function tell(observer: Observer, { id, startedMs, answer }: Exchange, ctx: Context): void {
+  answer?.release?.()
+  const durationMs = Math.round((performance.now() - startedMs) * 100) / 100
+  const gone = !ctx.res.writableFinished
+  const status = gone ? 499 : ctx.res.statusCode
+  const route = routeOf(ctx.state.route)
+  const method = methods.has(ctx.method) ? ctx.method : 'OTHER'
+  const bytes = gone || !answer?.body ? 0 : Buffer.byteLength(answer.body)
+  const line: Record<string, unknown> = { requestId: id, method, route, status, durationMs, bytes }
+  const code = gone ? 'client_gone' : answer?.code
+  if (code !== undefined) line.code = code
+  observer.log('info', 'request', line)
+  observer.count('http_requests_total', { method, route, status: String(status) })
+  observer.record('http_request_seconds', durationMs / 1000, { method, route })
+}
+
+function routeOf(route: Route | undefined): string {
+  return route === undefined ? 'none' : fullPattern(route)
+}

@@ -1,0 +1,88 @@
+/** Reads of single files: JSON as Keptn's, or the bytes themselves. The busiest way through the service. */
+import { LRUCache } from 'lru-cache'
+import type { Oid } from '../git/objects.ts'
+import type { FileAnswer } from '../resources/resources.ts'
+import { type Answer, jsonType } from './answer.ts'
+import { type Call, isSet, type Match, readContext, scopeOf, type Tools } from './call.ts'
+import { entityTag, isNotModified } from './conditions.ts'
+import { addFreshness } from './freshness.ts'
+
+/** A file in the form in which it is sent. */
+interface Rendered {
+  type: string
+  tag: string
+  body: Buffer
+  oid: Oid
+  commit: Oid
+}
+
+const keptBytes = 32 * 1024 * 1024
+/** Larger answers are not kept, and take their bytes from the budget while they are sent. */
+const largeBytes = 1024 * 1024
+const bytesType = 'application/octet-stream'
+
+/** Builds the handler of `GET` of one file; the answers in JSON that it made last are kept. */
+export function createFileReader(): (call: Call, tools: Tools) => Promise<Answer> {
+  const kept = new LRUCache<Match, Rendered>({
+    maxSize: keptBytes,
+    maxEntrySize: largeBytes,
+    sizeCalculation: ({ body }) => body.length + 1_000,
+  })
+
+  return async (call, tools) => {
+    const { match } = call
+    if (match.resource === undefined) throw new Error(`${match.route.pattern} names no file`)
+    const context = readContext(call, tools.settings)
+    const file = await tools.resources.readFile(scopeOf(call), match.resource.path, context)
+    const bounded = context.maxStaleSeconds !== undefined
+    if (wantsBytes(call)) return answerWith(renderBytes(file), { call, tools, file, bounded })
+    let rendered = kept.get(match)
+    if (rendered?.oid !== file.oid || rendered.commit !== file.commit) {
+      rendered = renderJson(file, match.resource.uri.asAsked)
+      kept.set(match, rendered)
+    }
+    return answerWith(rendered, { call, tools, file, bounded })
+  }
+}
+
+function answerWith(
+  rendered: Rendered,
+  options: { call: Call; tools: Tools; file: FileAnswer; bounded: boolean },
+): Answer | Promise<Answer> {
+  const { call, tools, file, bounded } = options
+  const headers: Answer['headers'] = { ETag: rendered.tag, Vary: 'Accept' }
+  addFreshness(headers, file.proof, bounded)
+  if (isNotModified(call.ctx.req.headers['if-none-match'], rendered.tag)) {
+    return { status: 304, headers, body: null }
+  }
+  headers['Content-Type'] = rendered.type
+  if (rendered.type === bytesType) headers['X-Content-Type-Options'] = 'nosniff'
+  const answer: Answer = { status: 200, headers, body: rendered.body }
+  return rendered.body.length > largeBytes ? withinBudget(answer, rendered.body, tools) : answer
+}
+
+async function withinBudget(answer: Answer, body: Buffer, { budget }: Tools): Promise<Answer> {
+  return { ...answer, release: await budget.take(body.length) }
+}
+
+function renderJson(file: FileAnswer, asAsked: string): Rendered {
+  // Base64 and ids need no escaping; this is the form that `JSON.stringify` would give.
+  const body = Buffer.from(
+    `{"resourceContent":"${file.content.toString('base64')}","resourceURI":${JSON.stringify(asAsked)},` +
+      `"metadata":{"upstreamURL":"","version":"${file.commit}"}}`,
+  )
+  const { oid, commit } = file
+  return { type: jsonType, tag: entityTag(oid, commit), body, oid, commit }
+}
+
+function renderBytes({ content, oid, commit }: FileAnswer): Rendered {
+  return { type: bytesType, tag: entityTag(oid), body: content, oid, commit }
+}
+
+/** Whether the client asks for the bytes, by `?raw` or by preferring them to JSON. */
+function wantsBytes({ match, ctx }: Call): boolean {
+  if (isSet(match.query, 'raw')) return true
+  const accept = ctx.req.headers.accept
+  if (accept === undefined || !accept.includes('octet-stream')) return false
+  return ctx.accepts(['application/json', bytesType]) === bytesType
+}
