@@ -1,0 +1,188 @@
+/** Projects, stages and services come and go. Keptn's answer to each of these writes is 204. */
+import { isServiceError, ServiceError } from '../errors.ts'
+import { refListMaxBytes, refListSizeBytes } from '../git/bundle.ts'
+import type { Oid } from '../git/objects.ts'
+import { findRefConflict } from '../git/ref-name.ts'
+import type { Draft, ProjectName, Proof, Repositories } from '../repository/repository.ts'
+import { branchRef, checkProject, commitPlace, findPlace, findStage, notFound } from './layout.ts'
+import { messageOf } from './message.ts'
+import { metadataFile, projectMetadata, serviceMetadata } from './metadata.ts'
+import { invalidPage, lastPageKey, parsePageSize } from './paging.ts'
+import { describeScope } from './reading.ts'
+import type { PageRequest, ReadContext, Resources, ScopeItem, StageName } from './resources.ts'
+import { findEntry, graft, isFolder } from './tree.ts'
+import { write } from './writing.ts'
+
+/** What new projects get. */
+const newFormat = 1
+const noOid = '0'.repeat(40) as Oid
+/** What an entry names besides the branches, or will once something was deleted. */
+const futureRefs = [
+  ['refs/meta/transaction', noOid],
+  ['refs/meta/deleted', noOid],
+] as const
+/** Names that one page of projects looks at, and how many at a time. */
+const maxNamesLooked = 1_000
+const projectsAtOnce = 16
+
+type Projects = Omit<
+  Resources,
+  'readFile' | 'listFiles' | 'listStages' | 'listServices' | 'history' | 'writeFiles' | 'deleteFile'
+>
+
+export function createProjects(repositories: Repositories, defaultBranch: string): Projects {
+  return {
+    createProject(project, context) {
+      const message = messageOf(context, 'Create', { project })
+      return write(repositories, project, 'create', context, async (draft) => {
+        if (draft.exists) throw new ServiceError('project_exists', 'Project already exists')
+        draft.begin({ format: newFormat, defaultBranch })
+        const oid = draft.writeBlob(projectMetadata(project, draft.atMs))
+        const tree = draft.writeTree([[metadataFile, { mode: '100644', oid }]])
+        return { status: 204, commit: draft.commit(defaultBranch, { tree, message }) }
+      })
+    },
+
+    updateProject(project, context) {
+      return write(repositories, project, 'commit', context, async (draft) => {
+        checkProject(draft)
+        return { status: 204 }
+      })
+    },
+
+    deleteProject(project, context) {
+      return write(repositories, project, 'delete', context, async (draft) => {
+        if (draft.exists) draft.deleteAll()
+        return { status: 204 }
+      })
+    },
+
+    createStage({ project, stage }, context) {
+      return write(repositories, project, 'commit', context, async (draft) => {
+        checkProject(draft)
+        checkNewStage(draft, stage)
+        const { commit } = await findPlace(draft, { project })
+        draft.setBranch(stage, commit)
+        return { status: 204, commit }
+      })
+    },
+
+    deleteStage({ project, stage }, context) {
+      return write(repositories, project, 'commit', context, async (draft) => {
+        checkProject(draft)
+        if (findStage(draft, stage) === null) throw notFound('stage')
+        draft.deleteBranch(stage)
+        return { status: 204 }
+      })
+    },
+
+    createService(scope, context) {
+      const { project, stage, service } = scope
+      const message = messageOf(context, 'Create', scope)
+      return write(repositories, project, 'commit', context, async (draft) => {
+        const place = await findPlace(draft, { project, stage })
+        const there = await findEntry(draft, place.tree, [service])
+        if (there !== null && isFolder(there)) {
+          throw new ServiceError('service_exists', 'Service already exists')
+        }
+        if (there !== null) {
+          const sentence = `service ${service} cannot be created: ${service} is a file of the stage`
+          throw new ServiceError('conflict', sentence)
+        }
+        const oid = draft.writeBlob(serviceMetadata(service, draft.atMs))
+        const folder = draft.writeTree([[metadataFile, { mode: '100644', oid }]])
+        const tree = await graft(draft, place.tree, [service], folder)
+        return { status: 204, commit: await commitPlace(draft, place, { tree, message }) }
+      })
+    },
+
+    deleteService(scope, context) {
+      const message = messageOf(context, 'Delete', scope)
+      return write(repositories, scope.project, 'commit', context, async (draft) => {
+        const place = await findPlace(draft, scope)
+        return { status: 204, commit: await commitPlace(draft, place, { tree: null, message }) }
+      })
+    },
+
+    async listProjects(page, { at: _, ...context }) {
+      const limit = Math.min(parsePageSize(page), maxNamesLooked)
+      const items: ScopeItem[] = []
+      const proof: Proof = { ageSeconds: 0, stale: false, immutable: false }
+      let after = parseNameKey(page)
+      if (limit === 0) return { items, nextPageKey: lastPageKey, totalCount: null, proof }
+      for (let looked = 0; looked < maxNamesLooked; ) {
+        const wanted = Math.min(limit - items.length, projectsAtOnce)
+        const { names, more } = await repositories.listNames({
+          ...(after === undefined ? {} : { after }),
+          ...(context.signal === undefined ? {} : { signal: context.signal }),
+          limit: wanted,
+        })
+        const found = await Promise.all(names.map((name) => lookAt(repositories, name, context)))
+        for (const project of found) {
+          if (project === null) continue
+          items.push(project.item)
+          proof.ageSeconds = Math.max(proof.ageSeconds, project.proof?.ageSeconds ?? 0)
+          proof.stale ||= project.proof?.stale ?? false
+        }
+        after = names.at(-1) ?? after
+        looked += names.length
+        if (!more || names.length === 0)
+          return { items, nextPageKey: lastPageKey, totalCount: null, proof }
+        if (items.length >= limit) break
+      }
+      return { items, nextPageKey: toNameKey(after ?? ''), totalCount: null, proof }
+    },
+  }
+}
+
+/** @throws stage_exists, or conflict for a name that no stage of this project can have */
+function checkNewStage(draft: Draft, stage: StageName): void {
+  if (stage === draft.defaultBranch) {
+    throw new ServiceError('conflict', `${stage} is the project's default branch, so no stage`)
+  }
+  if (findStage(draft, stage) !== null) {
+    throw new ServiceError('stage_exists', 'Stage already exists')
+  }
+  const ref = branchRef(stage)
+  const refs = new Map([...draft.refs, ...futureRefs, [ref, noOid]])
+  if (findRefConflict(refs) !== null) {
+    throw new ServiceError('conflict', `${ref} cannot stand beside the branches of the project`)
+  }
+  if (refListSizeBytes(refs) > refListMaxBytes) {
+    const sentence = `the project has too many stages: their names take more than ${refListMaxBytes} bytes`
+    throw new ServiceError('conflict', sentence)
+  }
+}
+
+/** Describes a project; null for one that is gone. One that cannot be read now is named all the same. */
+async function lookAt(
+  repositories: Repositories,
+  project: ProjectName,
+  context: ReadContext,
+): Promise<{ item: ScopeItem; proof?: Proof } | null> {
+  try {
+    const read = await repositories.read(
+      project,
+      (view) => describeScope(view, { project }),
+      context,
+    )
+    return { item: read.value, proof: read.proof }
+  } catch (error) {
+    if (isServiceError(error, 'project_not_found')) return null
+    const unreadable =
+      isServiceError(error, 'project_stopped') || isServiceError(error, 'format_unsupported')
+    if (unreadable) return { item: { name: project } }
+    throw error
+  }
+}
+
+function toNameKey(name: string): string {
+  return Buffer.from(name).toString('base64url')
+}
+
+function parseNameKey({ pageKey }: PageRequest): string | undefined {
+  if (pageKey === undefined || pageKey === lastPageKey) return undefined
+  const name = Buffer.from(pageKey, 'base64url').toString()
+  if (toNameKey(name) !== pageKey) throw invalidPage('nextPageKey')
+  return name
+}

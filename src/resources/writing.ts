@@ -1,0 +1,229 @@
+/** Writes of files: planned before they are queued, then evaluated as often as other writers are first. */
+import type { Clock } from '../clock.ts'
+import { ServiceError } from '../errors.ts'
+import type { Oid, TreeEntry } from '../git/objects.ts'
+import type {
+  Draft,
+  Outcome,
+  ProjectName,
+  Repositories,
+  WriteKind,
+} from '../repository/repository.ts'
+import { createBudget } from './budget.ts'
+import { parseChartPath } from './chart.ts'
+import { unpackChart, unpackedBytesAtMost } from './chart-unpack.ts'
+import { commitPlace, findPlace, isReserved, notFound, type Place } from './layout.ts'
+import { messageOf } from './message.ts'
+import { maxMetadataBytes, metadataFile, readMetadata } from './metadata.ts'
+import { invalidPath, isGitAttributes } from './paths.ts'
+import { emptyPlan, type FolderPlan, planFile, planReplacedFolder } from './plan.ts'
+import type {
+  FileWrite,
+  Precondition,
+  ResourcePath,
+  Resources,
+  Scope,
+  WriteContext,
+} from './resources.ts'
+import { applyPlan, findEntry, isFile, isFolder, removeEntry } from './tree.ts'
+
+/** What all archives that are being unpacked, or wait unpacked for their turn, may take together. */
+const unpackBudgetBytes = 256 * 1024 * 1024
+/** Git refuses attributes with a longer line. @see git-fsck, gitattributesLineLength */
+const maxAttributesLineBytes = 2047
+
+interface Planned {
+  plan: FolderPlan
+  sizeBytes: number
+  release(): void
+}
+
+export function createWriting(
+  repositories: Repositories,
+  clock: Clock,
+): Pick<Resources, 'writeFiles' | 'deleteFile'> {
+  const budget = createBudget(unpackBudgetBytes, clock)
+
+  const planFiles = async (files: FileWrite[], context: WriteContext): Promise<Planned> => {
+    const archives = files.filter(({ path }) => parseChartPath(path) !== null)
+    const roomBytes = unpackedBytesAtMost(archives.map(({ content }) => content))
+    const share = roomBytes === 0 ? null : await budget.take(roomBytes, context.timeoutMs)
+    try {
+      const { plan, chartBytes } = await planAll(files, roomBytes)
+      share?.shrink(chartBytes)
+      return { plan, sizeBytes: context.sizeBytes + chartBytes, release: () => share?.release() }
+    } catch (error) {
+      share?.release()
+      throw error
+    }
+  }
+
+  return {
+    async writeFiles(scope, files, status, context, precondition = {}) {
+      const only = files.length === 1 ? files[0] : undefined
+      if (hasCondition(precondition) && only === undefined) {
+        throw new ServiceError('invalid_request', 'a condition is for the write of one file')
+      }
+      for (const { path } of files) checkWritable(scope, path)
+      const format = declaredFormat(scope, files)
+      const message = messageOf(
+        context,
+        'Write',
+        scope,
+        files.map(({ path }) => path),
+      )
+      const { plan, sizeBytes, release } = await planFiles(files, context)
+      try {
+        const request = { ...context, sizeBytes }
+        return await write(repositories, scope.project, 'commit', request, async (draft) => {
+          const place = await findPlace(draft, scope)
+          if (only !== undefined) await checkPrecondition(draft, place, only.path, precondition)
+          checkFormat(draft, format)
+          const tree = await applyPlan(draft, place.tree, plan)
+          return { status, commit: await commitPlace(draft, place, { tree, message }) }
+        })
+      } finally {
+        release()
+      }
+    },
+
+    async deleteFile(scope, path, context, precondition = {}) {
+      checkWritable(scope, path)
+      const message = messageOf(context, 'Delete', scope, [path])
+      const format = scope.service === undefined && path === metadataFile ? 1 : null
+      return write(repositories, scope.project, 'commit', context, async (draft) => {
+        const place = await findPlace(draft, scope)
+        await checkPrecondition(draft, place, path, precondition)
+        checkFormat(draft, format)
+        const tree = await removePath(draft, place.tree, path)
+        return { status: 200, commit: await commitPlace(draft, place, { tree, message }) }
+      })
+    },
+  }
+}
+
+async function planAll(files: FileWrite[], roomBytes: number) {
+  const plan = emptyPlan()
+  let chartBytes = 0
+  for (const { path, content } of files) {
+    const chart = parseChartPath(path)
+    if (chart === null) {
+      planFile(plan, path, { content })
+    } else {
+      const maxTarBytes = roomBytes - chartBytes
+      const unpacked = await unpackChart(content, chart, { maxTarBytes })
+      chartBytes += unpacked.sizeBytes
+      planReplacedFolder(plan, unpacked.plan, { path: chart.folder, archive: chart.archive })
+    }
+  }
+  checkAttributes(plan)
+  return { plan, chartBytes }
+}
+
+/** Queues a write, with all that its caller said of it. */
+export function write(
+  repositories: Repositories,
+  project: ProjectName,
+  kind: WriteKind,
+  context: WriteContext,
+  evaluate: (draft: Draft) => Promise<Outcome>,
+): Promise<Outcome> {
+  const { message: _, ...request } = context
+  return repositories.write(project, { kind, evaluate, ...request })
+}
+
+function checkWritable(scope: Scope, path: ResourcePath): void {
+  if (isReserved(scope, path)) throw invalidPath(`${path.split('/', 1)[0]}/ is reserved`)
+}
+
+/** Removes a file, a folder, or a chart: its folder, and an archive that was imported. @throws resource_not_found */
+async function removePath(draft: Draft, tree: Oid, path: ResourcePath): Promise<Oid | null> {
+  const chart = parseChartPath(path)
+  const steps =
+    chart === null
+      ? [{ at: path, goes: (entry: TreeEntry) => isFile(entry) || isFolder(entry) }]
+      : [
+          { at: chart.folder, goes: isFolder },
+          { at: chart.archive, goes: isFile },
+        ]
+  let left: Oid | null = tree
+  for (const { at, goes } of steps) {
+    const segments = at.split('/')
+    const entry = left === null ? null : await findEntry(draft, left, segments)
+    if (left !== null && entry !== null && goes(entry))
+      left = await removeEntry(draft, left, segments)
+  }
+  if (left === tree) throw notFound('resource')
+  return left
+}
+
+function hasCondition({ match, absent }: Precondition): boolean {
+  return match !== undefined || absent === true
+}
+
+/** @throws precondition_failed */
+async function checkPrecondition(
+  draft: Draft,
+  place: Place,
+  path: ResourcePath,
+  precondition: Precondition,
+): Promise<void> {
+  if (!hasCondition(precondition)) return
+  const oid = await findTagged(draft, place.tree, path)
+  const { match, absent } = precondition
+  if (absent === true && oid !== null) {
+    throw new ServiceError('precondition_failed', `${path} exists already`)
+  }
+  if (match === undefined) return
+  if (oid === null) throw new ServiceError('precondition_failed', `${path} does not exist`)
+  if (match !== '*' && !match.includes(oid)) {
+    throw new ServiceError('precondition_failed', `${path} has changed`)
+  }
+}
+
+/** The id in a file's tag: the file's own, or for a chart its folder's. */
+async function findTagged(draft: Draft, tree: Oid, path: ResourcePath): Promise<Oid | null> {
+  const chart = parseChartPath(path)
+  const folder = chart === null ? null : await findEntry(draft, tree, chart.folder.split('/'))
+  if (folder !== null && isFolder(folder)) return folder.oid
+  const entry = await findEntry(draft, tree, path.split('/'))
+  return entry !== null && isFile(entry) ? entry.oid : null
+}
+
+/** The format that a new `metadata.yaml` at a root says the tree has; null where the request writes none. */
+function declaredFormat(scope: Scope, files: FileWrite[]): number | null {
+  if (scope.service !== undefined) return null
+  const metadata = files.findLast(({ path }) => path === metadataFile)
+  if (metadata === undefined) return null
+  if (metadata.content.length > maxMetadataBytes) {
+    throw new ServiceError(
+      'invalid_request',
+      `${metadataFile} is larger than ${maxMetadataBytes} bytes`,
+    )
+  }
+  return readMetadata(metadata.content).format
+}
+
+function checkFormat(draft: Draft, format: number | null): void {
+  if (format === null || format === draft.format) return
+  const sentence = `isUsingDirectoryStructure in ${metadataFile} tells the project's format: it may not be turned here`
+  throw new ServiceError('conflict', sentence)
+}
+
+/** @throws invalid_request for attributes that Git would refuse */
+function checkAttributes(plan: FolderPlan, prefix = ''): void {
+  for (const [name, entry] of plan.entries) {
+    if (entry.kind === 'folder') checkAttributes(entry, `${prefix}${name}/`)
+    if (entry.kind === 'file' && isGitAttributes(name) && hasLongLine(entry.content)) {
+      const sentence = `${prefix}${name} has a line longer than ${maxAttributesLineBytes} bytes`
+      throw new ServiceError('invalid_request', sentence)
+    }
+  }
+}
+
+function hasLongLine(content: Buffer): boolean {
+  return content
+    .toString('latin1')
+    .split('\n')
+    .some((line) => line.length > maxAttributesLineBytes)
+}
