@@ -1,4 +1,4 @@
-import { copyFileSync, readdirSync, readFileSync, utimesSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -6,6 +6,7 @@ import { encodeBundle, parseBundle } from '../../src/git/bundle.ts'
 import { encodePack, packObject, parsePack } from '../../src/git/pack.ts'
 import { repositoryRoot, requireServers } from '../support/programs.ts'
 import { type Expected, sha256 } from './golden-log.ts'
+import { finish, list, replay } from './replay.ts'
 import { type StockGit, stockGit } from './stock-git.ts'
 
 const test = suite('golden entries')
@@ -50,18 +51,11 @@ for (const project of ['sockshop', 'imported']) {
     test(`${project}: stock git alone rebuilds every state`, () => {
       const git = stockGit()
       try {
-        // A fetch runs `gc --auto`; here it always finds something to do.
-        git.run(['config', 'gc.auto', '1'])
-        git.run(['config', 'gc.autoDetach', 'false'])
-        git.run(['config', 'gc.pruneExpire', 'never'])
-        addPacks(git, join(folder, project, 'packs'))
-        for (const [at, path] of entries.entries()) {
-          git.run(['fetch', '--quiet', '--prune', path, '+refs/*:refs/*'])
+        replay(git, join(folder, project), (seq, path) => {
           assert.match(git.text(['bundle', 'verify', path]), /sha1/)
-          compare(git, expected[at] as Expected)
-        }
-        git.run(['symbolic-ref', 'HEAD', `refs/heads/${expected.at(-1)?.defaultBranch}`])
-        git.run(['fsck', '--strict'])
+          compare(git, expected[seq - 1] as Expected)
+        })
+        finish(git, expected.at(-1)?.defaultBranch ?? '')
       } finally {
         git.remove()
       }
@@ -85,17 +79,6 @@ if (requireServers('golden entries cloned by stock git', 'git')) {
       git.remove()
     }
   })
-}
-
-/** As the README says: copied beside the repository's own packs, old, and indexed. */
-function addPacks(git: StockGit, packs: string): void {
-  const longAgo = Date.now() / 1000 - 40 * 86_400
-  for (const path of list(packs)) {
-    const place = join(git.dir, `objects/pack/pack-${path.split('/').at(-1)}`)
-    copyFileSync(path, place)
-    utimesSync(place, longAgo, longAgo)
-    git.run(['index-pack', place])
-  }
 }
 
 function compare(git: StockGit, expected: Expected): void {
@@ -131,12 +114,6 @@ function sorted<T>(record: Record<string, T>): Record<string, T> {
   return Object.fromEntries(
     Object.entries(record).sort(([left], [right]) => (left < right ? -1 : 1)),
   )
-}
-
-function list(path: string): string[] {
-  return readdirSync(path)
-    .sort()
-    .map((name) => join(path, name))
 }
 
 test.run()
