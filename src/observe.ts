@@ -41,6 +41,7 @@ export type LogEvent =
   | 'drain_phase'
   | 'request_aborted'
   | 'close_failed'
+  | 'stopping'
   | 'stopped'
   | 'crashed'
   | 'request'

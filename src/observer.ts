@@ -20,6 +20,8 @@ import {
   type Observer,
 } from './observe.ts'
 
+const delayResolutionMs = 10
+
 export interface RealObserver extends Observer {
   /** Every metric in Prometheus' text form, and the content type to send it with. */
   metrics(): Promise<{ text: string; contentType: string }>
@@ -89,11 +91,13 @@ function createMeters() {
       new Histogram({ ...config, buckets: [...spec.buckets], registers: [registry] }),
   )
   collectDefaultMetrics({ register: registry })
-  const delay = monitorEventLoopDelay({ resolution: 10 })
+  const delay = monitorEventLoopDelay({ resolution: delayResolutionMs })
   delay.enable()
 
   const tellDelay = () => {
-    const seconds = (nanoseconds: number) => (delay.count === 0 ? 0 : nanoseconds / 1e9)
+    // What is measured is the time between two looks: the part that was planned is no delay.
+    const seconds = (nanoseconds: number) =>
+      delay.count === 0 ? 0 : Math.max(0, nanoseconds / 1e9 - delayResolutionMs / 1_000)
     gauge.event_loop_delay_seconds.set({ quantile: '0.5' }, seconds(delay.percentile(50)))
     gauge.event_loop_delay_seconds.set({ quantile: '0.99' }, seconds(delay.percentile(99)))
     gauge.event_loop_delay_seconds.set({ quantile: '1' }, seconds(delay.max))
