@@ -61,7 +61,12 @@ export async function openS3Store(
       const query = listQuery(prefix, listOptions)
       const answer = await send({ method: 'GET', key: '', query }, listOptions)
       if (answer.status !== 200) throw answerError(`list ${listOptions.prefix}`, answer)
-      return parseList(prefix, listOptions, answer)
+      try {
+        return parseList(prefix, listOptions, answer)
+      } catch (cause) {
+        const message = `list ${listOptions.prefix}: ${String(cause)}`
+        throw new StoreError(message, { definite: true, reason: 'InvalidAnswer', cause })
+      }
     },
 
     async delete(key, callOptions) {
