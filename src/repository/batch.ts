@@ -6,6 +6,7 @@ import { isRefusal, ServiceError } from '../errors.ts'
 import { entryMaxBytes, refListMaxBytes, refListSizeBytes } from '../git/bundle.ts'
 import type { Identity, ObjectType, Oid } from '../git/objects.ts'
 import { encodePack } from '../git/pack.ts'
+import { findRefConflict } from '../git/ref-name.ts'
 import { toRfc3339 } from '../git/time.ts'
 import { type BlobMemo, createDraft, type DraftResult, type DraftState, stateOf } from './draft.ts'
 import {
@@ -107,9 +108,7 @@ export async function planBatch<Request extends BatchRequest>(
     try {
       const outcome = await request.evaluate(draft)
       const drafted = result()
-      if (refListSizeBytes(drafted.state.refs) + transactionRef.length + 42 > refListMaxBytes) {
-        throw new ServiceError('conflict', 'the project has no room for one more stage')
-      }
+      if (drafted.isChanged) checkRefs(drafted.state.refs)
       return { outcome, result: drafted }
     } catch (error) {
       if (!isRefusal(error)) throw error
@@ -202,6 +201,17 @@ export async function planBatch<Request extends BatchRequest>(
   })
   if (entry.bytes.length > entryMaxBytes) throw new Error(`an entry of ${entry.bytes.length} bytes`)
   return { ...plan, entry, spilled: spilled.packs }
+}
+
+/** Refuses what Git, or an entry, could not hold. */
+function checkRefs(refs: ReadonlyMap<string, Oid>): void {
+  const name = findRefConflict(refs)
+  if (name !== null) {
+    throw new ServiceError('conflict', `a branch cannot be a folder of branches too: ${name}`)
+  }
+  if (refListSizeBytes(refs) + transactionRef.length + 42 > refListMaxBytes) {
+    throw new ServiceError('conflict', 'the project has no room for one more branch')
+  }
 }
 
 /** What a key was answered, in this batch or in the log; the same key for another request is refused. */

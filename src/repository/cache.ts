@@ -23,10 +23,14 @@ import type { ProjectName } from './repository.ts'
 
 /** Raw entries that are kept for each project. */
 export const cachedEntries = 64
+/** A sweep makes some room ahead, so that not every file asks for one. */
+const sweptTo = 0.9
 
 export interface PackCache {
   /** The files of one project. */
   of(project: ProjectName): ProjectCache
+  /** Resolves once nothing is being written. */
+  settled(): Promise<void>
 }
 
 export interface ProjectCache {
@@ -87,10 +91,20 @@ export function openPackCache(options: {
       await rm(temporary, { force: true }).catch(() => {})
       throw error
     }
-    await budget.added(path, bytes.length)
+    await budget.added(bytes.length)
+  }
+
+  const writing = new Set<Promise<unknown>>()
+  const tracked = async (work: Promise<unknown>) => {
+    writing.add(work)
+    await work
+    writing.delete(work)
   }
 
   return {
+    async settled() {
+      await Promise.all(writing)
+    },
     of(project) {
       const folder = join(root, escapeProject(project))
       const packPath = (name: string) => join(folder, 'objects', 'pack', name)
@@ -102,15 +116,14 @@ export function openPackCache(options: {
           return bytes
         },
         readRange: (name, start, end) => orNull(readPart(packPath(name), start, end)),
-        async write(name, bytes) {
-          await orNull(writeFileWhole(packPath(name), bytes))
-        },
+        write: (name, bytes) => tracked(orNull(writeFileWhole(packPath(name), bytes))),
         async remove(name) {
           await orNull(rm(packPath(name), { force: true }))
         },
-        async writeEntry(seq, bytes) {
-          await orNull(writeFileWhole(entryPath(seq), bytes))
-          if (seq > cachedEntries) await orNull(rm(entryPath(seq - cachedEntries), { force: true }))
+        writeEntry(seq, bytes) {
+          const old =
+            seq > cachedEntries ? rm(entryPath(seq - cachedEntries), { force: true }) : null
+          return tracked(orNull(Promise.all([writeFileWhole(entryPath(seq), bytes), old])))
         },
         readEntry: (seq) => orNull(readFile(entryPath(seq))),
         async entries() {
@@ -137,33 +150,40 @@ async function readPart(path: string, start: number, end: number): Promise<Buffe
 }
 
 interface Budget {
-  added(path: string, sizeBytes: number): Promise<void>
+  added(sizeBytes: number): Promise<void>
 }
 
-/** Counts what the folder holds, and removes the least recently used packs beyond its size. */
+/** Counts what the folder holds, and removes the least recently used files beyond its size. */
 function createBudget(root: string, maxBytes: number): Budget {
-  let total: number | null = null
+  /** What lies there, at least; unknown until the first sweep. */
+  let total = Number.POSITIVE_INFINITY
+  let addedSince = 0
   let sweeping: Promise<void> | null = null
 
   const sweep = async () => {
+    addedSince = 0
     const files = await filesBelow(root)
-    total = files.reduce((sum, file) => sum + file.sizeBytes, 0)
+    let sum = files.reduce((bytes, file) => bytes + file.sizeBytes, 0)
     files.sort((a, b) => a.usedMs - b.usedMs)
     for (const file of files) {
-      if (total <= maxBytes * 0.9) return
+      if (sum <= maxBytes * sweptTo) break
       await rm(file.path, { force: true })
-      total -= file.sizeBytes
+      sum -= file.sizeBytes
     }
+    // What came while the folder was listed may be counted twice, never too little.
+    total = sum + addedSince
   }
 
   return {
-    async added(_path, sizeBytes) {
-      if (total !== null) total += sizeBytes
-      if (total !== null && total <= maxBytes) return
-      sweeping ??= sweep().finally(() => {
-        sweeping = null
-      })
-      await sweeping
+    async added(sizeBytes) {
+      total += sizeBytes
+      addedSince += sizeBytes
+      while (total > maxBytes) {
+        sweeping ??= sweep().finally(() => {
+          sweeping = null
+        })
+        await sweeping
+      }
     },
   }
 }

@@ -74,11 +74,14 @@ export function createDraft(options: DraftOptions): { draft: Draft; result(): Dr
     content,
   })
 
-  /** Keeps an object, unless it is known to lie in the log or comes with a request before. */
-  const keep = (object: EntryObject): Oid => {
-    if (!objects.knows(object.oid) && !own(object.oid)) made.set(object.oid, object)
-    return object.oid
+  /** Makes an object, unless it is known to lie in the log or comes with a request before. */
+  const keep = (type: ObjectType, content: Buffer): Oid => {
+    const oid = hashObject(type, content)
+    if (!isAtHand(oid)) made.set(oid, make(type, content))
+    return oid
   }
+
+  const isAtHand = (oid: Oid) => objects.knows(oid) || own(oid) !== undefined
 
   /** Commits always travel: which incarnation made one is told by where it lies. */
   const writeCommit = (commit: Omit<Commit, 'committer'>): Oid => {
@@ -103,7 +106,7 @@ export function createDraft(options: DraftOptions): { draft: Draft; result(): Dr
     const previous = refs.get(deletedRef)
     const tips = [...new Set(deleted.map(({ tip }) => tip))].sort()
     const names = deleted.map(({ name }) => name).sort()
-    keep(make('tree', Buffer.alloc(0)))
+    keep('tree', Buffer.alloc(0))
     const oid = writeCommit({
       tree: emptyTreeOid,
       parents:
@@ -145,18 +148,15 @@ export function createDraft(options: DraftOptions): { draft: Draft; result(): Dr
       return change === 'none' && objects.hasCommit(oid, snapshot.incarnation)
     },
     writeBlob(content) {
-      let object = options.blobs.get(content)
-      if (!object) {
-        const oid = hashObject('blob', content)
-        if (objects.knows(oid)) return oid
-        object = make('blob', content)
-        options.blobs.set(content, object)
-      }
-      return keep(object)
+      const memo = options.blobs.get(content)
+      const oid = memo?.oid ?? hashObject('blob', content)
+      if (isAtHand(oid)) return oid
+      const object = memo ?? make('blob', content)
+      options.blobs.set(content, object)
+      made.set(oid, object)
+      return oid
     },
-    writeTree(entries) {
-      return keep(make('tree', encodeTree(entries)))
-    },
+    writeTree: (entries) => keep('tree', encodeTree(entries)),
     commit(branch, change) {
       const tip = refs.get(refName(branch))
       const parents = change.parents ?? (tip === undefined ? [] : [tip])

@@ -123,6 +123,9 @@ export function decodeEntry(seq: number, bytes: Buffer): Entry {
     if (transaction.seq !== seq) throw new EntryError(`it says sequence ${transaction.seq}`)
     const refs = new Map(bundle.refs)
     refs.delete(transactionRef)
+    if (bundle.head !== (refs.get(`refs/heads/${transaction.defaultBranch}`) ?? null)) {
+      throw new EntryError('its HEAD is not its default branch')
+    }
     return {
       seq,
       bytes,

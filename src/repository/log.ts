@@ -24,6 +24,8 @@ const witnessMaxAgeMs = 10_000
 const wholeMaxAgeMs = 300_000
 const fetchAtOnce = 16
 const listPage = 1_000
+/** A probe that finds an entry looks once more by GET; a list then ends the chase after a busy writer. */
+const looksBeforeList = 2
 
 export interface Log {
   /** The newest applied state. */
@@ -44,7 +46,7 @@ export interface Log {
   witness(): Promise<void>
   /** Applies the entry that this replica has just created. */
   won(entry: Entry, created: { etag: string; startedMs: number }, spilled: SpilledPacks): void
-  /** Applies an entry that another writer created, and whatever follows it. @throws as `prove` */
+  /** Applies the entry that another writer created in a slot. @throws project_stopped */
   lost(seq: number, object: StoredObject): Promise<void>
   /** Stops the project. @returns the error that says so */
   stop(reason: string): ServiceError
@@ -151,10 +153,15 @@ export function createLog(options: {
     const { seq } = snapshot
     const finished = new AbortController()
     const byGet = async () => {
-      const options = { timeoutMs: storeTimeoutMs, signal: finished.signal }
-      const object = await store.get(keys.entry(seq + 1), options)
-      if (object === null || object === 'not-modified') return
-      take(decodeEntry(seq + 1, object.body), object.etag)
+      for (let look = 0; look < looksBeforeList; look++) {
+        const next = snapshot.seq + 1
+        const options = { timeoutMs: storeTimeoutMs, signal: finished.signal }
+        const object = await store.get(keys.entry(next), options)
+        if (object === null || object === 'not-modified') return
+        take(decodeEntry(next, object.body), object.etag)
+        // What this replica created since the probe began was the tip when it was created.
+        if (proven && proven.monotonicMs >= startedMs) return
+      }
       await followByList(snapshot.seq)
     }
     const byList = async () => {
@@ -324,10 +331,7 @@ export function createLog(options: {
       markProven(created.startedMs)
     },
     async lost(seq, object) {
-      await guarded(async () => {
-        take(decodeEntry(seq, object.body), object.etag)
-        await followByList(snapshot.seq)
-      })
+      await guarded(async () => take(decodeEntry(seq, object.body), object.etag))
     },
     stop,
     close() {

@@ -210,7 +210,8 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
   return {
     async read(name, work, read) {
       try {
-        return await using(name, (project) => readProject(name, project, work, read))
+        const answer = using(name, (project) => readProject(name, project, work, read))
+        return await within(options.clock, read.timeoutMs, answer)
       } catch (error) {
         throw readError(name, error)
       }
@@ -252,8 +253,19 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
     stopped,
     async close() {
       for (const { log } of projects.values()) log.close()
+      await environment.cache?.settled()
     },
   }
+}
+
+/** Gives up on work after some time; the work itself goes on, others may share it. */
+function within<T>(clock: Clock, timeoutMs: number, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.schedule(timeoutMs, () => {
+      reject(new ServiceError('store_unavailable', `no answer within ${timeoutMs} ms`))
+    })
+    work.then(resolve, reject).finally(cancel)
+  })
 }
 
 /** Whether the store was away, as against having said something. */
