@@ -22,6 +22,7 @@ import type {
   FileAnswer,
   FileItem,
   Page,
+  PageRequest,
   ReadContext,
   Resources,
   Scope,
@@ -109,9 +110,9 @@ export function createReading(repositories: Repositories): Reading {
       })
     },
 
-    history(scope, page, context) {
+    async history(scope, page, context) {
       const limit = parsePageSize(page)
-      const start = page.pageKey === undefined ? undefined : parseCommitKey(page.pageKey)
+      const start = parseCommitKey(page)
       return read(scope.project, context, async (view) => {
         if (start !== undefined && !(await view.hasCommit(start))) throw invalidPage('nextPageKey')
         const place = await findPlace(view, scope, context.at)
@@ -182,8 +183,10 @@ function historyPath(path: string): string[] {
   return (parseChartPath(path)?.folder ?? path).split('/')
 }
 
-function parseCommitKey(key: string): Oid {
-  const oid = parseOid(key)
+/** The commit that a page begins with; undefined for the first page. */
+function parseCommitKey({ pageKey = lastPageKey }: PageRequest): Oid | undefined {
+  if (pageKey === lastPageKey) return undefined
+  const oid = parseOid(pageKey)
   if (oid === null) throw invalidPage('nextPageKey')
   return oid
 }
