@@ -190,6 +190,7 @@ export function createLog(options: {
   /** Opens from the newest checkpoint, or from entry 1. */
   const load = single(async () => {
     if (isOpen) return
+    forget()
     const startedMs = clock.monotonicMs()
     const checkpoint = await findCheckpoint({ environment, keys })
     if (checkpoint) {
@@ -210,6 +211,8 @@ export function createLog(options: {
   const compareCache = async () => {
     const newest = (await cache?.entries())?.at(-1)
     if (newest === undefined) return
+    // Another process that shares the folder may have been faster; an entry is in the log before it is in a cache.
+    if (newest > snapshot.seq) await followByList(snapshot.seq)
     if (newest > snapshot.seq) {
       throw new LogViolation(
         `the cache folder holds entry ${newest}, the log ends at ${snapshot.seq}: the bucket lost entries`,
@@ -266,7 +269,6 @@ export function createLog(options: {
         await witness.compare()
         await followByList(snapshot.seq)
       } else {
-        forget()
         await load()
       }
     }
