@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { type CallOptions, StoreError } from './store.ts'
 
 /** What the work of one call knows of its end. */
@@ -44,7 +45,11 @@ export function createCalls(): Calls {
       }
       const onAbort = () => end('aborted')
       const timer = setTimeout(end, timeoutMs, 'timeout')
-      signal?.addEventListener('abort', onAbort, { once: true })
+      if (signal !== undefined) {
+        // Node takes more than ten listeners for a leak; a shutdown's signal is shared by every call under way.
+        setMaxListeners(0, signal)
+        signal.addEventListener('abort', onAbort, { once: true })
+      }
       endings.add(end)
       work(call).then(
         (value) => {

@@ -18,7 +18,8 @@
 export interface Store {
   /**
    * Reads an object, or a range of its bytes.
-   * @param options.range bytes `start` to `end`, both included, from 0; past the end it is cut short
+   * @param options.range bytes `start` to `end`, both included, from 0; past the end it is cut short, and where it begins
+   *   at the end or past it the call fails with reason `InvalidRange`
    * @param options.ifNoneMatch an ETag as this store gave it
    * @returns the object, `null` when absent, `'not-modified'` when its ETag equals `ifNoneMatch`
    */
@@ -28,7 +29,8 @@ export interface Store {
   ): Promise<StoredObject | 'not-modified' | null>
 
   /**
-   * Creates an object that must not exist yet, sent in one write.
+   * Creates an object that must not exist yet, sent in one write. Meant for small objects (64 KiB): a store may refuse a
+   * large one before it has read it, and the refusal may then be lost.
    * @returns `exists` where the key is taken (412; its content is unchanged), `conflict` where the store could not
    *   decide and wrote nothing (409: repeat identically)
    */
@@ -40,7 +42,7 @@ export interface Store {
   /**
    * Lists one page of keys in bytewise order of their UTF-8.
    * @param options.prefix keys that begin with it; `''` for all
-   * @param options.startAfter only keys after it
+   * @param options.startAfter only keys and rolled-up prefixes that are themselves after it
    * @param options.delimiter keys that hold it after the prefix are rolled up into `prefixes`
    * @param options.limit 1 to 1,000, default 1,000
    * @returns `more` tells that the page was cut; go on with `startAfter: next`
@@ -55,8 +57,9 @@ export interface Store {
 }
 
 export interface CallOptions {
-  /** 1 to 600,000 milliseconds; past it the call is aborted and fails as ambiguous. */
+  /** 1 to 600,000 milliseconds; past it the call is aborted and fails, as ambiguous unless nothing was sent yet. */
   timeoutMs: number
+  /** Any number of calls may share one; an aborted call fails as one past its deadline does. */
   signal?: AbortSignal
 }
 
@@ -108,7 +111,7 @@ export interface ListedObject {
 export class StoreError extends Error {
   /** True where the call had no effect and never will. */
   readonly definite: boolean
-  /** The store's own error code (`AccessDenied`), or `timeout`, `aborted`, or Node's (`ECONNREFUSED`). */
+  /** The store's own error code (`AccessDenied`), or `timeout`, `aborted`, `closed`, or Node's (`ECONNREFUSED`). */
   readonly reason: string
 
   constructor(message: string, options: { definite: boolean; reason: string; cause?: unknown }) {

@@ -326,6 +326,22 @@ export function storeContract(
     }
   })
 
+  test('one signal ends any number of calls, and nobody takes it for a leak', async () => {
+    const warnings: Error[] = []
+    const onWarning = (warning: Error) => warnings.push(warning)
+    process.on('warning', onWarning)
+    const controller = new AbortController()
+    const { signal } = controller
+    const pending = Array.from({ length: 50 }, (_, i) =>
+      failure(store.get(`shared/${i}`, { timeoutMs, signal })),
+    )
+    controller.abort()
+    for (const error of await Promise.all(pending)) assert.is(error.reason, 'aborted')
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', onWarning)
+    assert.equal(warnings, [])
+  })
+
   test('a create aborted midway is there whole or not at all, and a second one tells', async () => {
     const body = randomBytes(2_000_000)
     const outcomes = new Set<string>()
