@@ -29,8 +29,8 @@ const sweptTo = 0.9
 export interface PackCache {
   /** The files of one project. */
   of(project: ProjectName): ProjectCache
-  /** Resolves once nothing is being written. */
-  settled(): Promise<void>
+  /** Writes nothing any more; resolves once nothing is being written. */
+  close(): Promise<void>
 }
 
 export interface ProjectCache {
@@ -95,14 +95,18 @@ export function openPackCache(options: {
   }
 
   const writing = new Set<Promise<unknown>>()
-  const tracked = async (work: Promise<unknown>) => {
-    writing.add(work)
-    await work
-    writing.delete(work)
+  let isClosed = false
+  const tracked = async (work: () => Promise<unknown>) => {
+    if (isClosed) return
+    const running = orNull(work())
+    writing.add(running)
+    await running
+    writing.delete(running)
   }
 
   return {
-    async settled() {
+    async close() {
+      isClosed = true
       await Promise.all(writing)
     },
     of(project) {
@@ -116,15 +120,15 @@ export function openPackCache(options: {
           return bytes
         },
         readRange: (name, start, end) => orNull(readPart(packPath(name), start, end)),
-        write: (name, bytes) => tracked(orNull(writeFileWhole(packPath(name), bytes))),
+        write: (name, bytes) => tracked(() => writeFileWhole(packPath(name), bytes)),
         async remove(name) {
           await orNull(rm(packPath(name), { force: true }))
         },
-        writeEntry(seq, bytes) {
-          const old =
-            seq > cachedEntries ? rm(entryPath(seq - cachedEntries), { force: true }) : null
-          return tracked(orNull(Promise.all([writeFileWhole(entryPath(seq), bytes), old])))
-        },
+        writeEntry: (seq, bytes) =>
+          tracked(async () => {
+            await writeFileWhole(entryPath(seq), bytes)
+            if (seq > cachedEntries) await rm(entryPath(seq - cachedEntries), { force: true })
+          }),
         readEntry: (seq) => orNull(readFile(entryPath(seq))),
         async entries() {
           const names = (await orNull(readdir(join(folder, 'entries')))) ?? []

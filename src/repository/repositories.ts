@@ -253,7 +253,7 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
     stopped,
     async close() {
       for (const { log } of projects.values()) log.close()
-      await environment.cache?.settled()
+      await environment.cache?.close()
     },
   }
 }

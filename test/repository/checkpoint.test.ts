@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert'
 
 import type { Oid } from '../../src/git/objects.ts'
 import type { Repositories } from '../../src/repository/repository.ts'
-import { away, createFaultyStore } from '../support/faulty-store.ts'
+import { createFaultyStore } from '../support/faulty-store.ts'
 import { type Bench, openBench, projectName } from '../support/repositories.ts'
 import { createProject, fileOf, putFile } from '../support/requests.ts'
 import { until } from '../support/until.ts'
@@ -125,26 +125,6 @@ test('every replica rolls the same packs', async ({ bench, folder, commits }) =>
   })
   const names = (await readdir(cached)).filter((name) => name.endsWith('.pack'))
   assert.equal(names.sort(), uploaded.map((name) => `pack-${name}`).sort())
-})
-
-test('a replica whose start was interrupted starts again from nothing', async ({
-  bench,
-  commits,
-}) => {
-  const store = createFaultyStore(bench.store)
-  const replica = bench.another({ store })
-  let gets = 0
-  store.before = ({ kind, key }) => {
-    if (kind === 'get' && key.includes('/log/') && ++gets === 4) away()
-  }
-  const read = () => replica.read(project, (view) => fileOf(view, 'a.yaml'), soon)
-  assert.is(await read().catch((error) => error.code), 'store_unavailable')
-  await readAll(replica, commits)
-  await replica.write(project, putFile('a.yaml', 'after'))
-  assert.is(
-    (await bench.another().read(project, (view) => fileOf(view, 'a.yaml'), soon)).value,
-    'after',
-  )
 })
 
 test('a cache folder that another process fills meanwhile stops nothing', async ({ bench }) => {
