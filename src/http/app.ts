@@ -26,8 +26,6 @@ export interface AppParts {
   metrics: ReadMetrics
   /** None: everybody may do everything. */
   authenticate?: Authenticate
-  /** While it says so, every answer asks its client to close the connection. */
-  draining?: () => boolean
 }
 
 const budget = {
@@ -48,7 +46,7 @@ export function createApp(parts: AppParts): Koa {
     budget: createByteBudget(budget),
   }
   const routes = [...createRoutes(), ...createOperations(parts.health, parts.metrics)]
-  const exchanges = createExchanges(parts.observer, parts.draining ?? (() => false))
+  const exchanges = createExchanges(parts.observer)
   const app = new Koa()
   app.on('error', (error) => parts.observer.log('error', 'request_failed', { error }))
   app.use(exchanges)

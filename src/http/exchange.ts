@@ -20,11 +20,8 @@ export interface Exchange {
 const idHeader = /^[\w.:/+=@-]{1,128}$/
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE'])
 
-/**
- * Builds the middleware.
- * @param draining while it says so, answers ask their clients to close the connection
- */
-export function createExchanges(observer: Observer, draining: () => boolean): Middleware {
+/** Builds the middleware. */
+export function createExchanges(observer: Observer): Middleware {
   return async (ctx, next) => {
     const { req, res } = ctx
     ctx.respond = false
@@ -35,13 +32,15 @@ export function createExchanges(observer: Observer, draining: () => boolean): Mi
       answer: undefined,
     }
     ctx.state.exchange = exchange
+    // Reads send it with their answer, which is cheaper; of a write that is cut the drain tells it.
+    if (req.method !== 'GET') res.setHeader('X-Request-Id', exchange.id)
     res.once('close', () => tell(observer, exchange, ctx))
     try {
       await next()
     } catch (failure) {
       exchange.answer = failed(failure, ctx, observer)
     }
-    send(res, exchange, draining())
+    send(res, exchange)
   }
 }
 
@@ -65,13 +64,12 @@ function failed(failure: unknown, { state }: Context, observer: Observer): Answe
   return answer
 }
 
-function send(response: ServerResponse, { id, answer }: Exchange, close: boolean): void {
+function send(response: ServerResponse, { id, answer }: Exchange): void {
   if (answer === undefined) throw new Error('nobody answered')
   const { status, headers, body } = answer
   headers['X-Request-Id'] = id
-  if (body !== null) headers['Content-Length'] = Buffer.byteLength(body)
+  if (body !== null) headers['Content-Length'] ??= Buffer.byteLength(body)
   else if (status === 200) headers['Content-Length'] = 0
-  if (close) headers.Connection = 'close'
   response.writeHead(status, headers)
   response.end(body)
 }
@@ -84,7 +82,7 @@ function tell(observer: Observer, { id, startedMs, answer }: Exchange, ctx: Cont
   const status = gone ? 499 : ctx.res.statusCode
   const route = routeOf(ctx.state.route)
   const method = methods.has(ctx.method) ? ctx.method : 'OTHER'
-  const bytes = gone || !answer?.body ? 0 : Buffer.byteLength(answer.body)
+  const bytes = gone ? 0 : Number(answer?.headers['Content-Length'] ?? 0)
   const line: Record<string, unknown> = { requestId: id, method, route, status, durationMs, bytes }
   const code = gone ? 'client_gone' : answer?.code
   if (code !== undefined) line.code = code

@@ -11,7 +11,9 @@ import { addFreshness } from './freshness.ts'
 interface Rendered {
   type: string
   tag: string
-  body: Buffer
+  /** A string where it is text: Node sends it and the head in one piece. */
+  body: string | Buffer
+  sizeBytes: number
   oid: Oid
   commit: Oid
 }
@@ -26,7 +28,7 @@ export function createFileReader(): (call: Call, tools: Tools) => Promise<Answer
   const kept = new LRUCache<Match, Rendered>({
     maxSize: keptBytes,
     maxEntrySize: largeBytes,
-    sizeCalculation: ({ body }) => body.length + 1_000,
+    sizeCalculation: ({ sizeBytes }) => sizeBytes + 1_000,
   })
 
   return async (call, tools) => {
@@ -56,27 +58,40 @@ function answerWith(
     return { status: 304, headers, body: null }
   }
   headers['Content-Type'] = rendered.type
+  headers['Content-Length'] = rendered.sizeBytes
   if (rendered.type === bytesType) headers['X-Content-Type-Options'] = 'nosniff'
   const answer: Answer = { status: 200, headers, body: rendered.body }
-  return rendered.body.length > largeBytes ? withinBudget(answer, rendered.body, tools) : answer
+  return rendered.sizeBytes > largeBytes ? withinBudget(answer, rendered, tools) : answer
 }
 
-async function withinBudget(answer: Answer, body: Buffer, { budget }: Tools): Promise<Answer> {
-  return { ...answer, release: await budget.take(body.length) }
+async function withinBudget(
+  answer: Answer,
+  { sizeBytes }: Rendered,
+  tools: Tools,
+): Promise<Answer> {
+  return { ...answer, release: await tools.budget.take(sizeBytes) }
 }
 
 function renderJson(file: FileAnswer, asAsked: string): Rendered {
   // Base64 and ids need no escaping; this is the form that `JSON.stringify` would give.
-  const body = Buffer.from(
-    `{"resourceContent":"${file.content.toString('base64')}","resourceURI":${JSON.stringify(asAsked)},` +
-      `"metadata":{"upstreamURL":"","version":"${file.commit}"}}`,
-  )
+  const body =
+    `{"resourceContent":"${file.content.toString('base64')}",` +
+    `"resourceURI":${JSON.stringify(asAsked)},` +
+    `"metadata":{"upstreamURL":"","version":"${file.commit}"}}`
   const { oid, commit } = file
-  return { type: jsonType, tag: entityTag(oid, commit), body, oid, commit }
+  const sizeBytes = Buffer.byteLength(body)
+  return { type: jsonType, tag: entityTag(oid, commit), body, sizeBytes, oid, commit }
 }
 
 function renderBytes({ content, oid, commit }: FileAnswer): Rendered {
-  return { type: bytesType, tag: entityTag(oid), body: content, oid, commit }
+  return {
+    type: bytesType,
+    tag: entityTag(oid),
+    body: content,
+    sizeBytes: content.length,
+    oid,
+    commit,
+  }
 }
 
 /** Whether the client asks for the bytes, by `?raw` or by preferring them to JSON. */

@@ -261,18 +261,6 @@ test('a method nobody knows is counted as such', async () => {
   assert.equal(app.counted[0]?.labels, { method: 'OTHER', route: 'none', status: '404' })
 })
 
-test('while it drains, every answer asks to close the connection', async () => {
-  let draining = false
-  const app = await start({ readFile: async () => file }, { draining: () => draining })
-  const get = (path: string) =>
-    send(app.port, 'GET', path, { headers: { connection: 'keep-alive' } })
-  assert.is((await get('/livez')).headers.connection, 'keep-alive')
-  draining = true
-  for (const path of ['/livez', '/nope', '/v1/project/p/resource/x', '/v1/project/p/resource/..']) {
-    assert.is((await get(path)).headers.connection, 'close', path)
-  }
-})
-
 test('probes say what they look at', async () => {
   let ok = true
   const app = await start(
