@@ -7,12 +7,13 @@ import type { Observer } from '../observe.ts'
 import type { Resources } from '../resources/resources.ts'
 import { type Authenticate, authorize, identify } from './authentication.ts'
 import { createByteBudget } from './byte-budget.ts'
-import type { HttpSettings, Match, Tools } from './call.ts'
+import type { HttpSettings, Match, Route, Tools } from './call.ts'
 import { noSuchRoute } from './errors.ts'
 import { createExchanges, type Exchange } from './exchange.ts'
 import { createOperations, type Health, type ReadMetrics } from './operations.ts'
 import { createRouting } from './router.ts'
 import { createRoutes } from './routes.ts'
+import { createDocumentation } from './swagger-ui.ts'
 
 export type { Authenticate, Principal, Role } from './authentication.ts'
 export type { HttpSettings } from './call.ts'
@@ -45,7 +46,7 @@ export function createApp(parts: AppParts): Koa {
     settings: parts.settings,
     budget: createByteBudget(budget),
   }
-  const routes = [...createRoutes(), ...createOperations(parts.health, parts.metrics)]
+  const routes = createAllRoutes(parts)
   const exchanges = createExchanges(parts.observer)
   const app = new Koa()
   app.on('error', (error) => parts.observer.log('error', 'request_failed', { error }))
@@ -55,6 +56,14 @@ export function createApp(parts: AppParts): Koa {
     throw noSuchRoute()
   })
   return app
+}
+
+/** Every route there is, the document of the API among them. */
+export function createAllRoutes(
+  parts: Pick<AppParts, 'health' | 'metrics' | 'settings'>,
+): readonly Route[] {
+  const routes = [...createRoutes(), ...createOperations(parts.health, parts.metrics)]
+  return [...routes, ...createDocumentation(routes, parts.settings)]
 }
 
 async function perform(

@@ -20,36 +20,26 @@ const content = z
   .nullish()
   .meta({ description: 'The file, base64 (standard, padded); absent for an empty file.' })
 
-export const projectBody = z
-  .object({
-    projectName: z.string().nullish(),
-    migrate: z.boolean().nullish().meta({ description: 'Not supported: 400 where true.' }),
-    message,
-  })
-  .meta({ id: 'ProjectBody' })
-export const stageBody = z
-  .object({ stageName: z.string().nullish(), message })
-  .meta({ id: 'StageBody' })
-export const serviceBody = z
-  .object({ serviceName: z.string().nullish(), message })
-  .meta({ id: 'ServiceBody' })
-export const resourceBody = z
-  .object({
-    resourceContent: content,
-    message,
-    // Taken for an empty file, a list would empty the one that is there.
-    resources: z.never({ error: 'a list is no single resource' }).optional(),
-  })
-  .meta({ id: 'ResourceBody' })
-export const resourcesBody = z
-  .object({
-    resources: z
-      .array(z.object({ resourceURI: z.string().nullish(), resourceContent: content }))
-      .nullish()
-      .meta({ description: `At most ${maxFiles}; of two for one path the last counts.` }),
-    message,
-  })
-  .meta({ id: 'ResourcesBody' })
+export const projectBody = z.object({
+  projectName: z.string().nullish(),
+  migrate: z.boolean().nullish().meta({ description: 'Not supported: 400 where true.' }),
+  message,
+})
+export const stageBody = z.object({ stageName: z.string().nullish(), message })
+export const serviceBody = z.object({ serviceName: z.string().nullish(), message })
+export const resourceBody = z.object({
+  resourceContent: content,
+  message,
+  // Taken for an empty file, a list would empty the one that is there.
+  resources: z.never({ error: 'a list is no single resource' }).optional(),
+})
+export const resourcesBody = z.object({
+  resources: z
+    .array(z.object({ resourceURI: z.string().nullish(), resourceContent: content }))
+    .nullish()
+    .meta({ description: `At most ${maxFiles}; of two for one path the last counts.` }),
+  message,
+})
 
 /**
  * Reads a body of JSON.
