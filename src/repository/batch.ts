@@ -29,6 +29,8 @@ import type { Snapshot } from './snapshot.ts'
 /** A request on its way, with what may be kept from one evaluation to the next. */
 export interface BatchRequest {
   request: WriteRequest
+  /** Answered, whatever happens later: not to be evaluated any more. */
+  isAnswered: boolean
   blobs: BlobMemo
   /** The pack of blobs that was uploaded for it; blobs do not change from one evaluation to the next. */
   spilledBlobs?: { info: SpilledPack; content: SpilledContent }
@@ -125,6 +127,7 @@ export async function planBatch<Request extends BatchRequest>(
         verdicts.set(item, bound)
         continue
       }
+      if (item.isAnswered) continue
       const { outcome, result } = await evaluate(item)
       const isEffect = result?.isChanged === true
       const isRecorded = isEffect || (idempotency !== undefined && bindsKey(outcome, snapshot))

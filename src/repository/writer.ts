@@ -34,8 +34,6 @@ export interface Writer {
 }
 
 interface Waiting extends BatchRequest {
-  /** Answered, whatever happens later. */
-  isAnswered: boolean
   /** An attempt that holds it was sent, and may have landed or may yet. */
   isExposed: boolean
   answer(outcome: Outcome): void
