@@ -272,6 +272,7 @@ export function createWriter(options: {
     }
     const someWait = () => [...plan.verdicts.keys()].some(({ isAnswered }) => !isAnswered)
     const pause = createPauses()
+    const firstMs = clock.monotonicMs()
     let isAmbiguous = false
 
     while (someWait()) {
@@ -288,7 +289,8 @@ export function createWriter(options: {
           if (!isAmbiguous) expose(false)
           throw log.stop(`slot ${entry.seq} was taken and is absent`)
         }
-        if (object.body.equals(entry.bytes)) return win(plan, object.etag, startedMs)
+        // Which attempt landed is not known; others may have written behind it since the first.
+        if (object.body.equals(entry.bytes)) return win(plan, object.etag, firstMs)
         expose(false)
         observer.count('commit_conflicts_total')
         rivalUntilMs = clock.monotonicMs() + rivalryMs
