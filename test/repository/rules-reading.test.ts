@@ -1,0 +1,150 @@
+/** Section 5 of docs/design.md: how fresh a read is. */
+import * as assert from 'uvu/assert'
+import { courses, slot } from '../simulation/scene.ts'
+import { begin, create, drop, fails, gets, put, rulesOf } from './rules.ts'
+
+const { rule, run } = rulesOf('how fresh a read is')
+
+rule('a read uses no probe that was running when it came', async (scene) => {
+  await begin(scene)
+  scene.next({ replica: 'b', operation: 'get', key: slot(3) }, courses.slowAnswer(15))
+  const early = scene.read('b', 'f')
+  await scene.called({ replica: 'b', operation: 'get', key: slot(3) })
+  await scene.sleep(1.5)
+  await scene.write('a', 'w1', put('f', '2'))
+  assert.is((await scene.read('b', 'f')).value, '= 2')
+  await early
+})
+
+rule('reads that arrive during a probe share the next one', async (scene) => {
+  await begin(scene)
+  const before = gets(scene, 3, 'b')
+  const reads = [scene.read('b', 'f')]
+  await scene.called({ replica: 'b', operation: 'get', key: slot(3) })
+  for (let i = 0; i < 50; i++) reads.push(scene.read('b', 'f'))
+  for (const { value } of await Promise.all(reads)) assert.is(value, '= 1')
+  assert.is(gets(scene, 3, 'b') - before, 2)
+})
+
+rule('a probe that is slow is hedged by LIST', async (scene) => {
+  await begin(scene)
+  scene.always({ replica: 'b', operation: 'get', key: slot(3) }, courses.hangs())
+  const startedMs = scene.world.nowMs()
+  assert.is((await scene.read('b', 'f')).value, '= 1')
+  assert.ok(scene.world.nowMs() - startedMs < 50, `${scene.world.nowMs() - startedMs} ms`)
+})
+
+rule(
+  'a slow probe does not keep the next one from starting; 3 are in flight at most',
+  async (scene) => {
+    await begin(scene)
+    scene.always({ replica: 'b', operation: 'list' }, courses.hangs())
+    for (let i = 0; i < 2; i++)
+      scene.next({ replica: 'b', operation: 'get', key: slot(3) }, courses.hangs())
+    const before = gets(scene, 3, 'b')
+    const slow = [scene.read('b', 'f', { timeoutMs: 4_000 }).catch(() => null)]
+    await scene.sleep(40)
+    slow.push(scene.read('b', 'f', { timeoutMs: 4_000 }).catch(() => null))
+    await scene.sleep(40)
+    const startedMs = scene.world.nowMs()
+    assert.is((await scene.read('b', 'f')).value, '= 1')
+    assert.ok(scene.world.nowMs() - startedMs < 50, `${scene.world.nowMs() - startedMs} ms`)
+    scene.always({ replica: 'b', operation: 'get', key: slot(3) }, courses.hangs())
+    for (let i = 0; i < 20; i++) {
+      slow.push(scene.read('b', 'f', { timeoutMs: 4_000 }).catch(() => null))
+      await scene.sleep(40)
+    }
+    assert.ok(gets(scene, 3, 'b') - before <= 4, `${gets(scene, 3, 'b') - before} probes`)
+    await Promise.all(slow)
+  },
+)
+
+rule('a read beside a busy writer does not chase it', async (scene) => {
+  await begin(scene)
+  let over = false
+  const busy = (async () => {
+    for (let i = 0; !over; i++) await scene.write('a', `w${i}`, put('g', `${i}`))
+  })()
+  for (let i = 0; i < 10; i++) {
+    const before = scene.calls({ replica: 'b' }).length
+    const startedMs = scene.world.nowMs()
+    await scene.read('b', 'f')
+    const tookMs = scene.world.nowMs() - startedMs
+    assert.ok(tookMs < 20, `${tookMs} ms`)
+    assert.ok(scene.calls({ replica: 'b' }).length - before < 20)
+    await scene.sleep(30)
+  }
+  over = true
+  await busy
+})
+
+rule('a failure of the store is never absence', async (scene) => {
+  await begin(scene)
+  scene.always({ replica: 'b' }, courses.error())
+  await fails(scene.read('b', 'g', { timeoutMs: 3_000 }), 'store_unavailable')
+  scene.replicas.restart('c')
+  scene.always({ replica: 'c' }, courses.error())
+  await fails(scene.read('c', 'f', { timeoutMs: 3_000 }), 'store_unavailable')
+})
+
+rule('while the bucket is away a file at hand is answered and says its age', async (scene) => {
+  await begin(scene)
+  scene.always({}, courses.hangs())
+  await scene.sleep(20_000)
+  const { value, proof } = await scene.read('a', 'f')
+  assert.is(value, '= 1')
+  assert.is(proof.stale, true)
+  assert.ok(proof.ageSeconds >= 24 && proof.ageSeconds <= 26, `${proof.ageSeconds} s`)
+  await fails(scene.read('a', 'g'), 'store_unavailable')
+  await fails(scene.read('a', 'f', { mayBeStale: false }), 'store_unavailable')
+  await fails(scene.write('a', 'w1', put('f', '2'), { timeoutMs: 8_000 }), 'not_written')
+  await scene.sleep(300_000)
+  await fails(scene.read('a', 'f'), 'store_unavailable')
+  scene.calm()
+  assert.is((await scene.read('a', 'f')).proof.stale, false)
+})
+
+rule('a read is answered within its time', async (scene) => {
+  await begin(scene)
+  scene.always({ replica: 'b' }, courses.hangs())
+  const startedMs = scene.world.nowMs()
+  await fails(scene.read('b', 'f', { timeoutMs: 100 }), 'store_unavailable')
+  assert.ok(scene.world.nowMs() - startedMs < 150, `${scene.world.nowMs() - startedMs} ms`)
+})
+
+rule('a read that may be old asks nobody, and says its age', async (scene) => {
+  await begin(scene)
+  await scene.sleep(3_000)
+  const before = scene.store.calls.length
+  const { proof } = await scene.read('a', 'f', { maxStaleSeconds: 60 })
+  assert.is(scene.store.calls.length, before)
+  assert.is(proof.ageSeconds, 3)
+  await scene.write('b', 'w1', put('f', '2'))
+  assert.is((await scene.read('a', 'f', { maxStaleSeconds: 2 })).value, '= 2')
+})
+
+rule('a slot that was won long ago and is read now proves no newer state', async (scene) => {
+  await begin(scene)
+  scene.next({ operation: 'create', key: slot(3) }, courses.swallowed())
+  const slow = scene.write('a', 'w1', put('g', '1'))
+  await scene.sleep(100)
+  await scene.write('b', 'w2', put('f', '2'))
+  await slow
+  assert.is((await scene.read('a', 'f', { maxStaleSeconds: 3 })).value, '= 2')
+})
+
+rule('a read as of a commit needs no probe, and ends with its incarnation', async (scene) => {
+  await begin(scene)
+  const { commit } = await scene.write('a', 'w1', put('f', '2'))
+  assert.ok(commit)
+  await scene.write('a', 'w2', put('f', '3'))
+  const before = scene.store.calls.length
+  assert.is(await scene.readAt('a', commit, 'f'), '= 2')
+  assert.is(scene.store.calls.length, before)
+  assert.is(await scene.readAt('b', commit, 'f'), '= 2')
+  await scene.write('a', 'w3', drop)
+  await scene.write('a', 'w4', create)
+  assert.is(await scene.readAt('a', commit, 'f'), 'commit_not_found')
+})
+
+run()

@@ -1,0 +1,183 @@
+/** Section 4 of docs/design.md: how a slot is won, and what a writer may say of it. */
+import * as assert from 'uvu/assert'
+import { courses, slot } from '../simulation/scene.ts'
+import { begin, creates, effects, fails, put, rulesOf, transactionIdOf } from './rules.ts'
+
+const { rule, run } = rulesOf('how a slot is won')
+
+rule(
+  'requests that wait together are committed together, each with its own commit',
+  async (scene) => {
+    await begin(scene)
+    const ids = Array.from({ length: 30 }, (_, i) => `w${i}`)
+    const outcomes = await Promise.all(ids.map((id) => scene.write('a', id, put('f', id))))
+    const { entries } = scene.log()
+    assert.ok(entries.length <= 4, `${entries.length} entries`)
+    assert.is(new Set(outcomes.map(({ commit }) => commit)).size, 30)
+    for (const id of ids) assert.is(effects(scene, id), 1)
+    assert.is((await scene.read('b', 'f')).value, '= w29')
+  },
+)
+
+rule('a request whose evaluation throws fails alone', async (scene) => {
+  await begin(scene)
+  const broken = scene
+    .write('a', 'w2', put('g', '2'), {
+      evaluated() {
+        throw new Error('broken')
+      },
+    })
+    .then(
+      () => 'well',
+      () => 'failed',
+    )
+  const good = [scene.write('a', 'w1', put('f', '2')), scene.write('a', 'w3', put('h', '2'))]
+  for (const { status } of await Promise.all(good)) assert.is(status, 200)
+  assert.is(await broken, 'failed')
+  assert.is((await scene.read('b', 'g')).value, 'resource_not_found')
+})
+
+rule('412 on a slot that holds our own bytes is a win', async (scene) => {
+  await begin(scene)
+  scene.next({ operation: 'create', key: slot(3) }, courses.repeatedBeneath())
+  assert.is((await scene.write('a', 'w1', put('f', '2'))).status, 200)
+  assert.is(scene.log().entries.length, 3)
+  assert.is(effects(scene, 'w1'), 1)
+})
+
+rule(
+  'a lost slot: the foreign entry is applied, and the rest is a new transaction',
+  async (scene) => {
+    await begin(scene)
+    scene.next({ replica: 'b', operation: 'create', key: slot(3) }, courses.slowEffect(30))
+    const answer = scene.write('b', 'w1', put('g', '1'))
+    await scene.called({ replica: 'b', operation: 'create', key: slot(3) })
+    await scene.write('a', 'w2', put('f', '2'))
+    assert.is((await answer).status, 200)
+    const { entries } = scene.log()
+    assert.is(entries.length, 4)
+    assert.is((await scene.read('a', 'f')).value, '= 2')
+    assert.is((await scene.read('a', 'g')).value, '= 1')
+    const ids = [...creates(scene, 3, 'b'), ...creates(scene, 4, 'b')].map(transactionIdOf)
+    assert.is(ids.length, 2)
+    assert.is.not(ids[0], ids[1])
+  },
+)
+
+for (const [name, course] of Object.entries({
+  'lost on its way': courses.lost(),
+  'whose answer is lost': courses.answerLost(),
+  'that nobody answers': courses.hangs(),
+  'that nobody answers, though it landed': courses.swallowed(),
+  'answered 500': courses.error(),
+  'that lands long after': courses.late(2_000),
+}))
+  rule(`a PUT ${name} is repeated, byte for byte, until the slot is known`, async (scene) => {
+    await begin(scene)
+    scene.next({ operation: 'create', key: slot(3) }, course)
+    scene.next({ operation: 'create', key: slot(3) }, courses.lost())
+    assert.is((await scene.write('a', 'w1', put('f', '2'))).status, 200)
+    const bodies = new Set(creates(scene, 3).map(({ body }) => body.toString('latin1')))
+    assert.is(bodies.size, 1, 'different bytes')
+    await scene.sleep(5_000)
+    assert.is(scene.log().entries.length, 3)
+    assert.is(effects(scene, 'w1'), 1)
+  })
+
+rule('409 is repeated identically', async (scene) => {
+  await begin(scene)
+  for (let i = 0; i < 3; i++) scene.next({ operation: 'create', key: slot(3) }, courses.conflict())
+  assert.is((await scene.write('a', 'w1', put('f', '2'))).status, 200)
+  const attempts = creates(scene, 3)
+  assert.is(attempts.length, 4)
+  assert.is(new Set(attempts.map(({ body }) => body.toString('latin1'))).size, 1)
+})
+
+rule(
+  'where every attempt is known lost, a write past its deadline is not_written',
+  async (scene) => {
+    await begin(scene)
+    scene.always({ operation: 'create' }, courses.refused())
+    await fails(scene.write('a', 'w1', put('f', '2'), { timeoutMs: 500 }), 'not_written')
+    scene.calm()
+    await scene.sleep(60_000)
+    assert.is(effects(scene, 'w1'), 0)
+  },
+)
+
+rule('once one attempt was ambiguous, no error code proves failure', async (scene) => {
+  await begin(scene)
+  scene.always({ operation: 'get', key: slot(3) }, courses.hangs())
+  scene.next({ operation: 'create' }, courses.late(3_000))
+  scene.always({ operation: 'create' }, courses.refused())
+  await fails(scene.write('a', 'w1', put('f', '2'), { timeoutMs: 500 }), 'outcome_unknown')
+  scene.calm()
+  await scene.sleep(60_000)
+  assert.is(effects(scene, 'w1'), 1)
+})
+
+rule('a keyed write past its deadline is always unknown', async (scene) => {
+  await begin(scene)
+  scene.always({ operation: 'create' }, courses.refused())
+  const answer = scene.write('a', 'w1', put('f', '2'), { timeoutMs: 500, key: 'k' })
+  await fails(answer, 'outcome_unknown')
+})
+
+rule('an answered request is dropped from every later evaluation', async (scene) => {
+  await begin(scene)
+  let evaluations = 0
+  scene.always({ operation: 'create', key: slot(3) }, courses.lost(50))
+  scene.always({ operation: 'get', key: slot(3) }, courses.hangs())
+  const unknown = scene.write('a', 'w1', put('f', 'w1'), {
+    timeoutMs: 1_000,
+    evaluated: () => void evaluations++,
+  })
+  await scene.sleep(20)
+  const waiting = scene.write('a', 'w2', put('g', 'w2'))
+  await fails(unknown, 'outcome_unknown')
+  const evaluated = evaluations
+  scene.calm()
+  assert.is((await waiting).status, 200)
+  assert.is(evaluations, evaluated)
+  await scene.sleep(10_000)
+  assert.is(effects(scene, 'w1'), 0)
+  assert.is(effects(scene, 'w2'), 1)
+})
+
+rule('of a batch whose slot was lost only what is unanswered is evaluated again', async (scene) => {
+  await begin(scene)
+  scene.always({ replica: 'a', operation: 'create', key: slot(3) }, courses.lost(50))
+  const waiting = [scene.write('a', 'w0', put('e', 'w0'))]
+  const short = scene.write('a', 'w1', put('f', 'w1'), { timeoutMs: 1_000 })
+  waiting.push(scene.write('a', 'w2', put('g', 'w2')))
+  await fails(short, 'outcome_unknown')
+  await scene.write('b', 'w3', put('h', 'w3'))
+  scene.calm()
+  for (const { status } of await Promise.all(waiting)) assert.is(status, 200)
+  await scene.sleep(10_000)
+  assert.is(effects(scene, 'w1'), 0)
+  assert.is(effects(scene, 'w2'), 1)
+  assert.is((await scene.read('b', 'f')).value, '= 1')
+})
+
+rule(
+  'an earlier attempt of our own that lands late is foreign to the batch after it',
+  async (scene) => {
+    await begin(scene)
+    scene.next({ operation: 'create', key: slot(3) }, courses.late(3_000))
+    scene.always({ operation: 'create', key: slot(3) }, courses.lost(100))
+    await fails(scene.write('a', 'w1', put('f', 'w1'), { timeoutMs: 1_000 }), 'outcome_unknown')
+    const next = scene.write('a', 'w2', put('g', 'w2'))
+    await scene.sleep(2_500)
+    scene.calm()
+    assert.is((await next).status, 200)
+    await scene.sleep(5_000)
+    assert.is(effects(scene, 'w1'), 1)
+    assert.is(effects(scene, 'w2'), 1)
+    assert.is(scene.log().entries.length, 4)
+    assert.is((await scene.read('b', 'f')).value, '= w1')
+    assert.is((await scene.read('b', 'g')).value, '= w2')
+  },
+)
+
+run()

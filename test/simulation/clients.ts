@@ -1,0 +1,385 @@
+/**
+ * Clients that write and read through the replicas as Keptn's do: one request at a time each, retried with its key where it has
+ * one and the answer left it open. What they did and were told is kept for the checks.
+ */
+import type { ErrorCode } from '../../src/errors.ts'
+import { ServiceError } from '../../src/errors.ts'
+import type { Oid } from '../../src/git/objects.ts'
+import type { Outcome, ProjectName } from '../../src/repository/repository.ts'
+import { answered, type Change, change, kindOf, read, readAt } from './changes.ts'
+import type { Answer, Operation } from './linearizability.ts'
+import type { Replica, Replicas } from './replicas.ts'
+import type { Chance, World } from './world.ts'
+
+/** One try of a write at one replica. */
+export interface Try {
+  replica: string
+  invokedAt: number
+  /** `Infinity` until it is answered; also where the replica was killed. */
+  answeredAt: number
+  /** `gone`: the connection broke. */
+  end: 'answered' | 'gone' | ErrorCode | null
+  outcome?: Outcome
+}
+
+/** A write as its client means it: one effect at most, however often it is tried. */
+export interface WriteRecord {
+  id: string
+  project: string
+  action: Change
+  keyed: boolean
+  tries: Try[]
+}
+
+/** A read as of a commit. */
+export interface CommitRead {
+  project: string
+  commit: Oid
+  file: string
+  invokedAt: number
+  answeredAt: number
+  answer: Answer
+}
+
+/** Everything that clients saw. */
+export interface Journal {
+  writes: WriteRecord[]
+  /** By project; reads only, writes are added when all is told. */
+  reads: Map<string, Operation[]>
+  commitReads: CommitRead[]
+  /** What must never happen and did. */
+  violations: string[]
+  /** How often what was met. */
+  counts: Map<string, number>
+}
+
+export interface Clients {
+  journal: Journal
+  /** Runs one client to its end. */
+  run(options: { operations: number; thinkMs: readonly number[] }): Promise<void>
+  write(record: WriteRecord, replica: Replica, timeoutMs: number): Promise<Try>
+  read(options: {
+    project: string
+    file: string
+    replica: Replica
+    timeoutMs: number
+  }): Promise<boolean>
+  newWrite(project: string, action: Change, keyed: boolean): WriteRecord
+}
+
+/** Answers may be this late, apart from the time their replica was held. */
+const graceMs = 500
+
+export function createClients(options: {
+  world: World
+  replicas: Replicas
+  projects: string[]
+  files: string[]
+}): Clients {
+  const { world, replicas, projects, files } = options
+  const journal: Journal = {
+    writes: [],
+    reads: new Map(),
+    commitReads: [],
+    violations: [],
+    counts: new Map(),
+  }
+  let ids = 0
+
+  function count(name: string): void {
+    journal.counts.set(name, (journal.counts.get(name) ?? 0) + 1)
+  }
+
+  function newWrite(project: string, action: Change, keyed: boolean): WriteRecord {
+    const record = { id: `w${++ids}`, project, action, keyed, tries: [] }
+    journal.writes.push(record)
+    return record
+  }
+
+  async function write(record: WriteRecord, replica: Replica, timeoutMs: number): Promise<Try> {
+    const { id, project, action } = record
+    const one: Try = {
+      replica: replica.actor.name,
+      invokedAt: world.stamp(),
+      answeredAt: Number.POSITIVE_INFINITY,
+      end: null,
+    }
+    record.tries.push(one)
+    const label = `${id} ${action.kind} ${project} at ${one.replica}`
+    world.tell(`${label}${record.keyed ? ' keyed' : ''} ${JSON.stringify(action)}`)
+    const late = watchDeadline(label, replica, timeoutMs)
+    const answer = replica.repositories.write(project as ProjectName, {
+      kind: kindOf[action.kind],
+      evaluate: async (draft) => {
+        if (one.end)
+          journal.violations.push(`${label} was evaluated after it was answered ${one.end}`)
+        return change(draft, action, id)
+      },
+      ...(record.keyed ? { idempotency: { key: id, digest: digestOf(id) } } : {}),
+      principal: 'somebody',
+      author: { name: 'Somebody', email: 'somebody@example.org' },
+      sizeBytes: 100,
+      timeoutMs,
+    })
+    await Promise.race([
+      replica.killed.then(() => ({ end: 'gone' as const })),
+      answer.then(
+        (outcome) => ({ end: 'answered' as const, outcome }),
+        (error) => ({ end: codeOf(error, label) }),
+      ),
+    ]).then((end) => Object.assign(one, end))
+    late()
+    if (one.end !== 'gone') one.answeredAt = world.stamp()
+    count(`write ${one.end}${one.outcome ? ` ${one.outcome.status}` : ''}`)
+    world.tell(`${label} -> ${one.end} ${one.outcome ? JSON.stringify(one.outcome) : ''}`)
+    return one
+  }
+
+  /** Notes it as a failure when nobody says in time that the answer came. */
+  function watchDeadline(label: string, replica: Replica, timeoutMs: number): () => void {
+    const clock = world.clockOf(replica.actor)
+    let answered = false
+    const look = () => {
+      if (answered) return
+      const awakeMs = world.nowMs() - replica.actor.heldUntilMs
+      if (awakeMs < graceMs) return void clock.schedule(graceMs - awakeMs + 1, look)
+      const why = `${label} was not answered within ${timeoutMs} ms`
+      world.tell(why)
+      journal.violations.push(why)
+    }
+    clock.schedule(timeoutMs + graceMs, look)
+    return () => {
+      answered = true
+    }
+  }
+
+  function codeOf(error: unknown, label: string): ErrorCode {
+    if (error instanceof ServiceError && error.status >= 500 && error.code !== 'internal')
+      return error.code
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    journal.violations.push(`${label} threw ${text}`)
+    return 'internal'
+  }
+
+  async function readFile(at: {
+    project: string
+    file: string
+    replica: Replica
+    timeoutMs: number
+    maxStaleSeconds?: number
+    signal?: AbortSignal
+  }): Promise<boolean> {
+    const { project, file, replica, ...rest } = at
+    const invokedMs = world.nowMs()
+    const invokedAt = world.stamp()
+    const id = `r${++ids}`
+    const label = `${id} read ${project}/${file} at ${replica.actor.name}`
+    world.tell(label)
+    const late = watchDeadline(label, replica, at.timeoutMs)
+    const reading = replica.repositories.read(project as ProjectName, (view) => read(view, file), {
+      ...rest,
+      mayBeStale: true,
+    })
+    const result = await Promise.race([
+      replica.killed.then(() => null),
+      answered(reading).catch((error) => {
+        if (!at.signal?.aborted) world.tell(`${label} -> ${codeOf(error, label)}`)
+        return null
+      }),
+    ])
+    late()
+    if (!result) return false
+    const { value: answer, proof } = result
+    world.tell(`${label} -> ${answer.slice(0, 40)} ${JSON.stringify(proof)}`)
+    if (proof.ageSeconds > 0 && !proof.stale && at.maxStaleSeconds === undefined)
+      journal.violations.push(`${label} is ${proof.ageSeconds} s old and does not say so`)
+    if (at.maxStaleSeconds !== undefined && !proof.stale && proof.ageSeconds > at.maxStaleSeconds)
+      journal.violations.push(`${label} is ${proof.ageSeconds} s old, more than it asked for`)
+    count(proof.stale ? 'read stale' : proof.ageSeconds > 0 ? 'read old' : 'read')
+    const old = proof.stale || at.maxStaleSeconds !== undefined
+    const history = journal.reads.get(project) ?? []
+    journal.reads.set(project, history)
+    history.push({
+      id,
+      action: { kind: 'read', file },
+      invokedAt: old ? world.stampAt(invokedMs - (proof.ageSeconds + 1) * 1000) : invokedAt,
+      returnedAt: world.stamp(),
+      answer,
+    })
+    return true
+  }
+
+  async function readCommit(project: string, commit: Oid, replica: Replica, chance: Chance) {
+    const file = chance.pick(files)
+    const invokedAt = world.stamp()
+    const label = `read ${project}/${file} as of ${commit.slice(0, 8)} at ${replica.actor.name}`
+    const late = watchDeadline(label, replica, 5_000)
+    const reading = replica.repositories.read(
+      project as ProjectName,
+      (view) => readAt(view, commit, file),
+      { timeoutMs: 5_000, at: commit },
+    )
+    const answer = await Promise.race([
+      replica.killed.then(() => null),
+      answered(reading).then(
+        ({ value }) => value,
+        (error) => {
+          world.tell(`${label} -> ${codeOf(error, label)}`)
+          return null
+        },
+      ),
+    ])
+    late()
+    world.tell(`${label} -> ${answer}`)
+    if (answer?.startsWith('= ')) count('read as of a commit')
+    if (answer !== null)
+      journal.commitReads.push({
+        project,
+        commit,
+        file,
+        invokedAt,
+        answeredAt: world.stamp(),
+        answer,
+      })
+  }
+
+  /** Where nobody runs, a client waits until somebody does. */
+  async function someReplica(chance: Chance): Promise<Replica> {
+    while (replicas.running.length === 0) await world.sleep(20)
+    return chance.pick(replicas.running)
+  }
+
+  async function tryUntilKnown(record: WriteRecord, chance: Chance): Promise<Try> {
+    for (let tries = 1; ; tries++) {
+      const one = await write(record, await someReplica(chance), drawTimeout(chance))
+      if (one.end === 'answered' || !record.keyed || tries === 4) return one
+      await world.sleep(chance.pick([1, 50, 1_000]) * chance.fraction())
+    }
+  }
+
+  /** Several writes at once at one replica, for them to share an entry. */
+  async function burst(project: string, chance: Chance): Promise<void> {
+    const replica = await someReplica(chance)
+    const writes = Array.from({ length: chance.between(2, 6) }, () => {
+      const change = drawChange(
+        {
+          kind: chance.pick(['put', 'put', 'put', 'swap', 'remove', 'delete', 'create']),
+          file: chance.pick(files),
+          held: null,
+          id: `${ids + 1}`,
+        },
+        chance,
+      )
+      const record = newWrite(project, change, chance.happens(0.3))
+      return write(record, replica, drawTimeout(chance))
+    })
+    await Promise.all(writes)
+  }
+
+  /** The same key once more, elsewhere: the same answer, and no second effect. */
+  async function repeat(record: WriteRecord, first: Try, chance: Chance): Promise<void> {
+    count('write repeated with its key')
+    const again = await write(record, await someReplica(chance), drawTimeout(chance))
+    if (again.end !== 'answered' || !first.outcome || !again.outcome) return
+    const [one, two] = [first.outcome, again.outcome].map(
+      ({ status, code, commit }) => `${status} ${code} ${commit}`,
+    )
+    if (one !== two)
+      journal.violations.push(`${record.id} was answered ${one}, and with its key again ${two}`)
+  }
+
+  return {
+    journal,
+    newWrite,
+    write,
+    read: readFile,
+    async run({ operations, thinkMs }) {
+      const chance = world.chance.fork()
+      const known: { project: string; commit: Oid }[] = []
+      const seen = new Map<string, string | null>()
+      for (let i = 0; i < operations; i++) {
+        await world.sleep(chance.pick(thinkMs) * chance.fraction())
+        const project = chance.pick(projects)
+        const file = chance.pick(files)
+        const kind = drawKind(chance)
+        if (kind === 'read') {
+          const replica = await someReplica(chance)
+          const old = chance.happens(0.1) ? { maxStaleSeconds: chance.pick([1, 5]) } : {}
+          await readFile({ project, file, replica, timeoutMs: drawTimeout(chance), ...old })
+          const last = journal.reads.get(project)?.at(-1)
+          if (last?.answer?.startsWith('= ')) seen.set(`${project} ${file}`, last.answer.slice(2))
+          continue
+        }
+        if (kind === 'read at commit') {
+          const at = known.length > 0 ? chance.pick(known) : null
+          if (at) await readCommit(at.project, at.commit, await someReplica(chance), chance)
+          continue
+        }
+        if (kind === 'burst') {
+          await burst(project, chance)
+          continue
+        }
+        const held = seen.get(`${project} ${file}`) ?? null
+        const action = drawChange({ kind, file, held, id: `${ids + 1}` }, chance)
+        const record = newWrite(project, action, chance.happens(0.4))
+        const end = await tryUntilKnown(record, chance)
+        if (end.outcome?.commit) known.push({ project, commit: end.outcome.commit })
+        if (action.kind === 'put' && end.end === 'answered')
+          seen.set(`${project} ${file}`, action.value)
+        const isBound = record.keyed && end.outcome && !mayHaveBeenEmpty(end.outcome)
+        if (isBound && chance.happens(0.2)) await repeat(record, end, chance)
+      }
+    },
+  }
+}
+
+/** Whether an answer may be one about an empty log, which binds no key. */
+export function mayHaveBeenEmpty({ status, code }: Outcome): boolean {
+  return status === 204 || code === 'project_not_found'
+}
+
+export function digestOf(id: string): string {
+  return Buffer.from(id).toString('hex').padStart(64, '0')
+}
+
+type Kind = Change['kind'] | 'read' | 'read at commit' | 'swap' | 'burst'
+
+const kinds: readonly Kind[] = [
+  ...Array<Kind>(7).fill('read'),
+  ...Array<Kind>(6).fill('put'),
+  ...Array<Kind>(2).fill('swap'),
+  'burst',
+  'create',
+  'create',
+  'remove',
+  'delete',
+  'read at commit',
+]
+
+function drawKind(chance: Chance): Kind {
+  return chance.pick(kinds)
+}
+
+function drawChange(
+  of: { kind: Kind; file: string; held: string | null; id: string },
+  chance: Chance,
+): Change {
+  const { kind, file, held } = of
+  if (kind === 'create' || kind === 'delete') return { kind }
+  if (kind === 'remove') return { kind, file }
+  const repeated = held !== null && chance.happens(0.15)
+  const value = repeated ? held : chance.happens(0.03) ? large(of.id, chance) : `v${of.id}`
+  return kind === 'swap'
+    ? { kind: 'put', file, value, expected: held }
+    : { kind: 'put', file, value }
+}
+
+/** More than fits into an entry, and does not deflate. */
+function large(id: string, chance: Chance): string {
+  const words = Array.from({ length: 9_000 }, () => chance.fraction().toString(36).slice(2))
+  return `v${id} ${words.join('')}`
+}
+
+function drawTimeout(chance: Chance): number {
+  return chance.pick([100, 1_000, 5_000, 25_000])
+}

@@ -1,0 +1,134 @@
+/** What the bucket does to each call, drawn from the seed: each world has a climate of its own, some mild, some wild. */
+import type { Call, Course, Weather } from './store.ts'
+import type { Chance, World } from './world.ts'
+
+type Trouble = (call: Call, chance: Chance, effect: number) => Course
+
+const reset = { reason: 'ECONNRESET', definite: false }
+
+/** The troubles that a call which changes something can meet. */
+const writeTroubles: Record<string, Trouble> = {
+  lost: (_, chance, effect) => course('lost', [], silence(chance, effect), reset),
+  'answer lost': (_, chance, effect) =>
+    course('answer lost', [effect], silence(chance, effect + 0.5), reset),
+  late: (_, chance, effect) => {
+    const givenUp = effect + chance.fraction() * 20
+    const lateMs = chance.pick([20, 500, 10_000, 40_000]) * (0.1 + chance.fraction())
+    return course('late', [givenUp + lateMs], chance.pick([null, givenUp]), reset)
+  },
+  twice: (_, chance, effect) =>
+    course('twice', [effect, effect + chance.fraction() * 50], effect + 0.2, 'first'),
+  'repeated beneath': (_, chance, effect) => {
+    const second = effect + chance.fraction() * 50
+    return course('repeated beneath', [effect, second], second + 0.2, 'last')
+  },
+  'error before': (_, __, effect) =>
+    course('error before', [], effect, { reason: 'InternalError', definite: false }),
+  'error after': (_, __, effect) =>
+    course('error after', [effect], effect + 0.2, { reason: 'SlowDown', definite: false }),
+  refused: (_, __, effect) =>
+    course('refused', [], effect, { reason: 'ECONNREFUSED', definite: true }),
+  slow: (call, chance, effect) => slow(call, chance, effect),
+}
+
+const createTroubles: Record<string, Trouble> = {
+  ...writeTroubles,
+  conflict: (_, __, effect) => course('conflict', [], effect, 'conflict'),
+}
+
+const readTroubles: Record<string, Trouble> = {
+  hangs: (_, __, effect) => course('hangs', [effect], null, 'first'),
+  reset: (_, chance, effect) => course('reset', [], silence(chance, effect), reset),
+  error: (_, __, effect) =>
+    course('error', [], effect, { reason: 'InternalError', definite: false }),
+  refused: writeTroubles.refused as Trouble,
+  slow: (call, chance, effect) => slow(call, chance, effect),
+}
+
+interface Outage {
+  replica: string | null
+  fromMs: number
+  untilMs: number
+  /** Calls are refused at once, or nobody answers. */
+  refuses: boolean
+}
+
+/**
+ * @param replicas names, for outages that one of them alone sees
+ * @param lastsMs troubles end about then
+ */
+export function drawWeather(world: World, replicas: string[], lastsMs: number): Weather {
+  const chance = world.chance.fork()
+  const severity = chance.pick([0, 0.03, 0.1, 0.3])
+  const base = chance.pick([0.3, 1, 4])
+  const kinds = {
+    create: some(createTroubles, chance),
+    put: some(writeTroubles, chance),
+    delete: some(writeTroubles, chance),
+    get: some(readTroubles, chance),
+    list: some(readTroubles, chance),
+  }
+  const outages = Array.from({ length: chance.pick([0, 0, 0, 1, 2]) }, () =>
+    drawOutage(chance, replicas, lastsMs),
+  )
+  return (call) => {
+    const effect = base * (0.2 + chance.fraction())
+    const outage = outages.find((one) => covers(one, call, world.nowMs()))
+    if (outage) return away(outage, chance, effect)
+    const troubles = kinds[call.operation]
+    if (troubles.length > 0 && chance.happens(severity))
+      return chance.pick(troubles)(call, chance, effect)
+    return course('ok', [effect], effect + base * chance.fraction(), 'first')
+  }
+}
+
+/** About half of the troubles, so that the others are seen alone as well. */
+function some(troubles: Record<string, Trouble>, chance: Chance): Trouble[] {
+  return Object.values(troubles).filter(() => chance.happens(0.5))
+}
+
+function course(
+  name: string,
+  effectsAfterMs: number[],
+  answerAfterMs: number | null,
+  answer: Course['answer'],
+): Course {
+  return { name, effectsAfterMs, answerAfterMs, answer }
+}
+
+/** The connection breaks, or nothing is heard any more. */
+function silence(chance: Chance, after: number): number | null {
+  return chance.happens(0.5) ? null : after + chance.fraction() * 100
+}
+
+/** The effect comes early, late, or anywhere between; never after the caller gave up. */
+function slow(call: Call, chance: Chance, effect: number): Course {
+  const answer = Math.min(
+    effect + chance.pick([50, 500, 4_000]) * chance.fraction(),
+    call.timeoutMs * 0.95,
+  )
+  const at = answer * (0.01 + 0.98 * chance.fraction())
+  return course('slow', [at], answer, 'first')
+}
+
+function drawOutage(chance: Chance, replicas: string[], lastsMs: number): Outage {
+  const fromMs = chance.fraction() * lastsMs
+  return {
+    replica: chance.pick([null, ...replicas]),
+    fromMs,
+    untilMs: fromMs + chance.pick([300, 3_000, 20_000]) * (0.5 + chance.fraction()),
+    refuses: chance.happens(0.5),
+  }
+}
+
+function covers(outage: Outage, call: Call, nowMs: number): boolean {
+  const there = outage.replica === null || call.replica.startsWith(`${outage.replica}#`)
+  return there && nowMs >= outage.fromMs && nowMs < outage.untilMs
+}
+
+/** Some of what an outage swallows lands all the same. */
+function away(outage: Outage, chance: Chance, effect: number): Course {
+  if (outage.refuses)
+    return course('outage', [], effect, { reason: 'ECONNREFUSED', definite: true })
+  return course('outage', chance.happens(0.2) ? [effect] : [], null, 'first')
+}
