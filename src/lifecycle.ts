@@ -12,13 +12,7 @@
  * To close the listener first, as servers do by themselves, loses requests that are on their way (measured; `docs/zero-downtime.md`).
  * Another SIGTERM shortens nothing.
  */
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from 'node:http'
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Observer } from './observe.ts'
 
@@ -112,7 +106,7 @@ function listen(server: Server, address: { host: string; port: number }): Promis
 }
 
 interface Traffic {
-  underWay: Map<ServerResponse, IncomingMessage>
+  underWay: Set<ServerResponse>
   lastArrivalMs(): number
   /** From now on, and for what is under way, the client is asked to close its connection. */
   askToClose(): void
@@ -120,12 +114,16 @@ interface Traffic {
 
 /** Comes before every other listener, so that no answer can be sent past it. */
 function trackTraffic(server: Server, isProbe: (url: string) => boolean): Traffic {
-  const underWay = new Map<ServerResponse, IncomingMessage>()
+  const underWay = new Set<ServerResponse>()
+  // One function for all: this runs for every request there is.
+  function ended(this: ServerResponse): void {
+    underWay.delete(this)
+  }
   let lastArrivalMs = performance.now()
   let closing = false
   server.on('request', (request, response) => {
-    underWay.set(response, request)
-    response.once('close', () => underWay.delete(response))
+    underWay.add(response)
+    response.on('close', ended)
     if (!closing) return
     response.setHeader('Connection', 'close')
     if (!isProbe(request.url ?? '')) lastArrivalMs = performance.now()
@@ -136,7 +134,7 @@ function trackTraffic(server: Server, isProbe: (url: string) => boolean): Traffi
     askToClose() {
       closing = true
       lastArrivalMs = performance.now()
-      for (const response of underWay.keys()) {
+      for (const response of underWay) {
         if (!response.headersSent) response.setHeader('Connection', 'close')
       }
     },
@@ -203,9 +201,10 @@ async function closeServer(parts: Drain & { deadlineAtMs: number }): Promise<str
 }
 
 function tellAborted(traffic: Traffic, observer: Observer): string[] {
-  return [...traffic.underWay].map(([response, request]) => {
-    const requestId = String(response.getHeader('x-request-id') ?? 'unknown')
-    observer.log('error', 'request_aborted', { requestId, method: request.method })
+  return [...traffic.underWay].map((response) => {
+    const { method, headers } = response.req
+    const requestId = String(response.getHeader('x-request-id') ?? headers['x-request-id'] ?? '')
+    observer.log('error', 'request_aborted', { requestId, method })
     return requestId
   })
 }
