@@ -87,12 +87,12 @@ function count(limits: { files: number; bytes: number }, header: Header): void {
   if (limits.bytes > maxUnpackedBytes) throw tooLarge()
 }
 
-function isFileEntry(header: Header): boolean {
-  if (header.type === 'directory') return false
-  if (header.type === 'file' || header.type === 'contiguous-file') return true
-  throw refusal(
-    `${header.name} is a ${header.type ?? 'thing that is unknown'}, only files and folders are taken`,
-  )
+function isFileEntry({ name, type }: Header): boolean {
+  if (type === 'directory') return false
+  // Old archives tell a folder by the slash alone.
+  if (type === 'file' || type === 'contiguous-file') return !name.endsWith('/')
+  const kind = type ?? 'thing that is unknown'
+  throw refusal(`${name} is a ${kind}, only files and folders are taken`)
 }
 
 function splitName({ name }: Header): string[] {

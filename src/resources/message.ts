@@ -4,34 +4,36 @@ import type { Scope, WriteContext } from './resources.ts'
 /** More paths than this stand below the first line. */
 const maxPathsInTitle = 3
 
-/** @param verb what the request does, as an order: `Write`, `Delete` */
+/**
+ * Makes a commit's message.
+ * @param verb what the request does, as an order: `Write`, `Delete`
+ * @param paths of the files that it names, if any
+ */
 export function messageOf(
-  { message }: Pick<WriteContext, 'message'>,
+  { message, onBehalfOf }: Pick<WriteContext, 'message' | 'onBehalfOf'>,
   verb: string,
   scope: Scope,
   paths: readonly string[] = [],
 ): string {
-  if (message !== undefined && message.trim() !== '') return endLine(message)
-  const shown = [...new Set(paths)].map(printable)
-  if (shown.length <= maxPathsInTitle) {
-    return endLine(
-      `${[verb, shown.join(', '), where(scope, shown.length > 0)].filter(Boolean).join(' ')}`,
-    )
-  }
-  const title = `${verb} ${shown.length} files ${where(scope, true)}`
-  return endLine(`${title}\n\n${shown.join('\n')}`)
+  const isGiven = message !== undefined && message.trim() !== ''
+  const text = isGiven ? message : describe(verb, scope, paths)
+  const label = onBehalfOf === undefined ? '' : `\nOn-behalf-of: ${onBehalfOf}\n`
+  return `${text}${text.endsWith('\n') ? '' : '\n'}${label}`
 }
 
-function where({ project, stage, service }: Scope, inside: boolean): string {
+function describe(verb: string, scope: Scope, paths: readonly string[]): string {
+  const shown = [...new Set(paths)].map(printable)
+  const place = where(scope)
+  if (shown.length === 0) return `${verb} ${place}`
+  if (shown.length <= maxPathsInTitle) return `${verb} ${shown.join(', ')} in ${place}`
+  return `${verb} ${shown.length} files in ${place}\n\n${shown.join('\n')}`
+}
+
+function where({ project, stage, service }: Scope): string {
   const parts = [service && `service ${service}`, stage && `stage ${stage}`].filter(Boolean)
-  const place = parts.length > 0 ? parts.join(' in ') : `project ${project}`
-  return inside ? `in ${place}` : place
+  return parts.length > 0 ? parts.join(' in ') : `project ${project}`
 }
 
 function printable(path: string): string {
   return path.replace(/\p{Cc}/gu, '?')
-}
-
-function endLine(text: string): string {
-  return text.endsWith('\n') ? text : `${text}\n`
 }

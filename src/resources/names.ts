@@ -1,7 +1,7 @@
 /** Names of projects, stages and services: text becomes a name here, and nothing below asks again. */
 import { ServiceError } from '../errors.ts'
 import type { ProjectName } from '../repository/repository.ts'
-import { isSegment } from './paths.ts'
+import { isGitAttributes, isSegment } from './paths.ts'
 import type { ServiceName, StageName } from './resources.ts'
 
 /** @see docs/entry-format.md, keys */
@@ -47,7 +47,9 @@ export function parseStageName(text: string): StageName {
  */
 export function parseServiceName(text: string): ServiceName {
   checkName(text)
-  if (!isSegment(text)) throw refusal('name must be a valid folder name')
+  if (!isSegment(text) || isGitAttributes(text)) {
+    throw refusal('name must be a valid folder name')
+  }
   if (reserved.has(text)) throw refusal(`name must not be '${text}'`)
   if (Buffer.byteLength(text) > maxServiceBytes) {
     throw refusal(`name must not be longer than ${maxServiceBytes} bytes`)

@@ -35,6 +35,9 @@ import { compareNames, sortedByName, walkFiles } from './walk.ts'
 /** Archives that were made are kept, up to so many bytes in all, and none larger than a quarter of it. */
 const archiveCacheBytes = 32 * 1024 * 1024
 
+/** Lists that were made are kept too, so that paging through a large one walks it once. */
+const listCachePaths = 200_000
+
 type Reading = Pick<Resources, 'readFile' | 'listFiles' | 'listStages' | 'listServices' | 'history'>
 
 export function createReading(repositories: Repositories): Reading {
@@ -42,6 +45,12 @@ export function createReading(repositories: Repositories): Reading {
     maxSize: archiveCacheBytes,
     maxEntrySize: archiveCacheBytes / 4,
     sizeCalculation: (archive) => archive.length,
+  })
+
+  const lists = new LRUCache<string, string[]>({
+    maxSize: listCachePaths,
+    maxEntrySize: listCachePaths / 4,
+    sizeCalculation: (paths) => paths.length + 1,
   })
 
   const read = async <Value>(
@@ -87,8 +96,11 @@ export function createReading(repositories: Repositories): Reading {
       return read(scope.project, context, async (view) => {
         const { tree, commit } = await findPlace(view, scope, context.at)
         const hides = (name: string, depth: number) => isHidden(scope, name, depth)
-        const { items, ...rest } = cutPage(await walkFiles(view, tree, hides), page)
-        return { items: items.map(({ path }) => ({ path: `/${path}`, commit })), ...rest }
+        const key = `${tree}/${scope.service === undefined}`
+        const paths = lists.get(key) ?? (await listPaths(view, tree, hides))
+        lists.set(key, paths)
+        const { items, ...rest } = cutPage(paths, page)
+        return { items: items.map((path) => ({ path, commit })), ...rest }
       })
     },
 
@@ -143,6 +155,15 @@ async function describe(view: View, name: string, metadata?: Oid): Promise<Scope
   const content = await view.readBlob(metadata)
   const { createdAtMs } = readMetadata(content)
   return createdAtMs === undefined ? { name } : { name, createdAtMs }
+}
+
+/** All files, with a slash in front of each, as Keptn lists them. */
+async function listPaths(
+  view: View,
+  tree: Oid,
+  hides: (name: string, depth: number) => boolean,
+): Promise<string[]> {
+  return (await walkFiles(view, tree, hides)).map(({ path }) => `/${path}`)
 }
 
 interface Service {

@@ -15,7 +15,7 @@ import { unpackChart, unpackedBytesAtMost } from './chart-unpack.ts'
 import { commitPlace, findPlace, isReserved, notFound, type Place } from './layout.ts'
 import { messageOf } from './message.ts'
 import { maxMetadataBytes, metadataFile, readMetadata } from './metadata.ts'
-import { invalidPath, isGitAttributes } from './paths.ts'
+import { invalidPath, isGitAttributes, parseResourcePath } from './paths.ts'
 import { emptyPlan, type FolderPlan, planFile, planReplacedFolder } from './plan.ts'
 import type {
   FileWrite,
@@ -72,9 +72,11 @@ export function createWriting(
         scope,
         files.map(({ path }) => path),
       )
+      const startMs = clock.monotonicMs()
       const { plan, sizeBytes, release } = await planFiles(files, context)
       try {
-        const request = { ...context, sizeBytes }
+        const timeoutMs = Math.max(0, context.timeoutMs - (clock.monotonicMs() - startMs))
+        const request = { ...context, sizeBytes, timeoutMs }
         return await write(repositories, scope.project, 'commit', request, async (draft) => {
           const place = await findPlace(draft, scope)
           if (only !== undefined) await checkPrecondition(draft, place, only.path, precondition)
@@ -128,12 +130,17 @@ export function write(
   context: WriteContext,
   evaluate: (draft: Draft) => Promise<Outcome>,
 ): Promise<Outcome> {
-  const { message: _, ...request } = context
+  const { message: _, onBehalfOf: __, ...request } = context
   return repositories.write(project, { kind, evaluate, ...request })
 }
 
 function checkWritable(scope: Scope, path: ResourcePath): void {
   if (isReserved(scope, path)) throw invalidPath(`${path.split('/', 1)[0]}/ is reserved`)
+  const chart = parseChartPath(path)
+  if (chart === null) return
+  // `helm/...tgz` is a fine file, but its folder would be `..`.
+  const inside = `${chart.folder}/Chart.yaml`
+  if (parseResourcePath(inside) !== inside) throw invalidPath()
 }
 
 /** Removes a file, a folder, or a chart: its folder, and an archive that was imported. @throws resource_not_found */

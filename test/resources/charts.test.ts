@@ -286,6 +286,32 @@ charts(
   },
 )
 
+charts('a folder that Git or a file system takes for another is no chart', async ({ on }) => {
+  const archive = await sample()
+  for (const name of ['..', '.', '.git', 'GIT~1', '.gitmodules', '.gitattributes']) {
+    const path = `helm/${name}.tgz`
+    for (const answer of [
+      put(on, projectScope(), { [path]: archive }),
+      remove(on, projectScope(), path),
+    ]) {
+      assert.is(await refusal(answer), 'invalid_request: invalid resource uri', path)
+    }
+    assert.is(
+      await refusal(get(on, projectScope(), path)),
+      'resource_not_found: Resource not found',
+    )
+  }
+  assert.equal(await paths(on, projectScope()), ['/metadata.yaml'])
+})
+
+charts('an old archive tells its folders by a slash', async ({ on }) => {
+  const old: Entry = ['x/templates/', '', { type: 'file' }]
+  await put(on, projectScope(), {
+    'helm/x.tgz': await tgzOf(['x/', ''], old, ['x/templates/a', 'a']),
+  })
+  assert.is(await get(on, projectScope(), 'helm/x/templates/a'), 'a')
+})
+
 charts('an archive of too many files, or of too many bytes, is refused', async ({ on }) => {
   const many = Array.from({ length: 10_001 }, (_, n): Entry => [`x/${n}`, ''])
   const written = put(on, projectScope(), { 'helm/x.tgz': await tgzOf(...many) })
@@ -299,12 +325,12 @@ charts('an archive of too many files, or of too many bytes, is refused', async (
 })
 
 charts('a gzip bomb is stopped while it unpacks', async ({ on }) => {
-  const bomb = gzipSync(Buffer.alloc(512 * 1024 * 1024))
-  assert.ok(bomb.length < 600_000)
+  const bomb = gzipSync(Buffer.alloc(256 * 1024 * 1024))
+  assert.ok(bomb.length < 300_000)
   const before = process.memoryUsage().rss
   const tooLarge = 'invalid_request: helm/x.tgz: it unpacks to more than 64 MiB'
   assert.is(await refusal(put(on, projectScope(), { 'helm/x.tgz': bomb })), tooLarge)
-  assert.ok(process.memoryUsage().rss - before < 300 * 1024 * 1024)
+  assert.ok(process.memoryUsage().rss - before < 200 * 1024 * 1024)
 })
 
 charts.run()

@@ -154,7 +154,7 @@ names('a stage is named as a branch can be', () => {
 })
 
 names('a service is named as a folder can be', () => {
-  const refused = ['.git', 'GIT~1', '.gitmodules', '~a', 'a\\b', '.keptn-stages']
+  const refused = ['.git', 'GIT~1', '.gitmodules', '.gitattributes', '~a', 'a\\b', '.keptn-stages']
   for (const name of [...refused, '.configuration-service', 'x'.repeat(256)]) {
     assert.not(
       accepts(() => parseServiceName(name)),
@@ -272,6 +272,7 @@ names('Git takes every path that is taken here, and refuses those that it should
       }
       const asFolder = accepts(() => parseResourcePath(`${text}/x`))
       const asFile = accepts(() => parseResourcePath(text))
+      if (accepts(() => parseServiceName(text))) assert.ok(asFolder, `${shown} as a service`)
       assert.ok(asFile === asFolder || (asFile && isGitAttributes(text)), shown)
     }
   } finally {
