@@ -52,8 +52,6 @@ export type LogEvent =
   | 'checkpoint_failed'
   | 'cache_failed'
   | 'background_failed'
-  | 'lock_down'
-  | 'lock_up'
   | 'store_unfit'
   | 'store_failed'
 

@@ -40,7 +40,7 @@ test('an error is told with its sentence, its stack and its cause', () => {
 test('lines below the level are not written', () => {
   const { observer, lines } = observed('warn')
   observer.log('info', 'ready')
-  observer.log('warn', 'lock_down')
+  observer.log('warn', 'store_failed')
   observer.close()
   assert.is(lines.length, 1)
 })
