@@ -43,8 +43,8 @@ export interface S3Http {
 
 const emptyHash = createHash('sha256').digest('hex')
 
-/** Servers close connections that are idle (MinIO after 30 s): closing first avoids sending into one that just ended. */
-const idleMs = 10_000
+/** Servers close connections that are idle, some after a few seconds; closing first avoids sending into one that just ended. */
+const idleMs = 5_000
 
 /**
  * @param sign minio's signer. It derives the day's key anew for each request: 17 to 33 µs where 4 would do, little enough
