@@ -12,6 +12,7 @@ import { decodeEntry, type Entry, EntryError, sha256 } from './entry.ts'
 import { type Environment, mapParallel, storeTimeoutMs } from './environment.ts'
 import { createFreshness } from './freshness.ts'
 import type { ProjectKeys } from './keys.ts'
+import { ageMsOf, laterOf, type Moment, momentOf } from './moment.ts'
 import { createObjects, type Objects, type SpilledContent } from './objects.ts'
 import { createOutcomes, type Outcomes } from './outcomes.ts'
 import { single } from './packs.ts'
@@ -45,7 +46,7 @@ export interface Log {
   /** Sees that what was applied is still there, unless that was seen within 10 s. @throws as `prove` */
   witness(): Promise<void>
   /** Applies the entry that this replica has just created. */
-  won(entry: Entry, created: { etag: string; startedMs: number }, spilled: SpilledPacks): void
+  won(entry: Entry, created: { etag: string; started: Moment }, spilled: SpilledPacks): void
   /** Applies the entry that another writer created in a slot. @throws project_stopped */
   lost(seq: number, object: StoredObject): Promise<void>
   /** Stops the project. @returns the error that says so */
@@ -75,7 +76,7 @@ export function createLog(options: {
   let outcomes = createOutcomes(null)
   let isOpen = false
   let isClosed = false
-  let proven: { monotonicMs: number; wallMs: number } | null = null
+  let proven: Moment | null = null
   let stopped: Log['stopped'] = null
   let cancelRecheck = () => {}
 
@@ -92,12 +93,8 @@ export function createLog(options: {
 
   const witness = createWitness({ environment, keys, snapshot: () => snapshot })
 
-  const markProven = (startedMs: number) => {
-    if (proven && proven.monotonicMs >= startedMs) return
-    proven = {
-      monotonicMs: startedMs,
-      wallMs: clock.nowMs() - (clock.monotonicMs() - startedMs),
-    }
+  const markProven = (started: Moment) => {
+    proven = laterOf(proven, started)
   }
 
   /** The only way in: applies an entry that follows, passes over one that was applied. */
@@ -149,7 +146,7 @@ export function createLog(options: {
   }
 
   const probe = async (late: Promise<void>): Promise<void> => {
-    const startedMs = clock.monotonicMs()
+    const started = momentOf(clock)
     const { seq } = snapshot
     const finished = new AbortController()
     const byGet = async () => {
@@ -160,7 +157,7 @@ export function createLog(options: {
         if (object === null || object === 'not-modified') return
         take(decodeEntry(next, object.body), object.etag)
         // What this replica created since the probe began was the tip when it was created.
-        if (proven && proven.monotonicMs >= startedMs) return
+        if (proven && proven.monotonicMs >= started.monotonicMs) return
       }
       await followByList(snapshot.seq)
     }
@@ -173,7 +170,7 @@ export function createLog(options: {
     } finally {
       finished.abort()
     }
-    markProven(startedMs)
+    markProven(started)
   }
 
   const unavailable = (cause?: unknown) =>
@@ -191,7 +188,7 @@ export function createLog(options: {
   const load = single(async () => {
     if (isOpen) return
     forget()
-    const startedMs = clock.monotonicMs()
+    const started = momentOf(clock)
     const checkpoint = await findCheckpoint({ environment, keys })
     if (checkpoint) {
       snapshot = checkpoint.snapshot
@@ -203,8 +200,8 @@ export function createLog(options: {
     await followByList(snapshot.seq)
     await compareCache()
     isOpen = true
-    markProven(startedMs)
-    witness.seen(startedMs, checkpoint === null)
+    markProven(started)
+    witness.seen(started, checkpoint === null)
   })
 
   /** A cache folder that knows more than the store, or something else, is evidence: nothing of it is used or thrown away. */
@@ -313,10 +310,7 @@ export function createLog(options: {
     get stopped() {
       return stopped
     },
-    ageMs() {
-      if (!proven) return Number.POSITIVE_INFINITY
-      return Math.max(clock.monotonicMs() - proven.monotonicMs, clock.nowMs() - proven.wallMs)
-    },
+    ageMs: () => ageMsOf(clock, proven),
     async prove() {
       await open()
       await guarded(freshness.fresh)
@@ -330,7 +324,7 @@ export function createLog(options: {
     won(entry, created, spilled) {
       ownHashes.add(entry.hash)
       take(entry, created.etag, spilled)
-      markProven(created.startedMs)
+      markProven(created.started)
     },
     async lost(seq, object) {
       await guarded(async () => take(decodeEntry(seq, object.body), object.etag))

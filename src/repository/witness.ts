@@ -5,6 +5,7 @@
 import { sha256 } from './entry.ts'
 import { type Environment, storeTimeoutMs } from './environment.ts'
 import type { ProjectKeys } from './keys.ts'
+import { ageMsOf, laterOf, type Moment, momentOf } from './moment.ts'
 import { single } from './packs.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -22,7 +23,7 @@ export interface Witness {
   /** Remembers an entry that was applied. */
   applied(entry: Applied): void
   /** Says that everything applied so far was just read, by a look that began then. */
-  seen(startedMs: number, isWhole: boolean): void
+  seen(started: Moment, isWhole: boolean): void
   /** Milliseconds since the last look began; infinite before the first. */
   ageMs(): number
   /** The same, of the last look at the whole log. */
@@ -46,11 +47,11 @@ export function createWitness(options: {
   const { store, clock } = options.environment
   /** From the entry last witnessed to the newest applied. */
   let window: Applied[] = []
-  let lookedMs = Number.NEGATIVE_INFINITY
-  let wholeMs = Number.NEGATIVE_INFINITY
+  let looked: Moment | null = null
+  let whole: Moment | null = null
 
-  const slide = (startedMs: number, last: Applied | undefined) => {
-    lookedMs = Math.max(lookedMs, startedMs)
+  const slide = (started: Moment, last: Applied | undefined) => {
+    looked = laterOf(looked, started)
     window = window.filter((entry) => entry.seq >= (last?.seq ?? 0))
   }
 
@@ -100,21 +101,21 @@ export function createWitness(options: {
     applied(entry) {
       window.push(entry)
     },
-    seen(startedMs, isWhole) {
-      slide(startedMs, window.at(-1))
-      if (isWhole) wholeMs = startedMs
+    seen(started, isWhole) {
+      slide(started, window.at(-1))
+      if (isWhole) whole = laterOf(whole, started)
     },
-    ageMs: () => clock.monotonicMs() - lookedMs,
-    wholeAgeMs: () => clock.monotonicMs() - wholeMs,
+    ageMs: () => ageMsOf(clock, looked),
+    wholeAgeMs: () => ageMsOf(clock, whole),
     look: single(async () => {
-      const startedMs = clock.monotonicMs()
+      const started = momentOf(clock)
       const entries = [...window]
       if (entries.length === 1) await compareEntry(entries[0] as Applied)
       if (entries.length > 1) await lookByList(entries)
-      slide(startedMs, entries.at(-1))
+      slide(started, entries.at(-1))
     }),
     lookWhole: single(async () => {
-      const startedMs = clock.monotonicMs()
+      const started = momentOf(clock)
       const { seq: newest } = options.snapshot()
       const listed = newest === 0 ? new Map() : await listEtags(1, newest)
       for (let seq = 1; seq <= newest; seq++) {
@@ -123,15 +124,15 @@ export function createWitness(options: {
         const object = await store.get(keys.entry(seq), { timeoutMs: storeTimeoutMs })
         if (object === null) throw new LogViolation(`entry ${seq} is gone`)
       }
-      wholeMs = Math.max(wholeMs, startedMs)
+      whole = laterOf(whole, started)
     }),
     async compare() {
       for (const entry of window) await compareEntry({ ...entry, etag: '' })
     },
     clear() {
       window = []
-      lookedMs = Number.NEGATIVE_INFINITY
-      wholeMs = Number.NEGATIVE_INFINITY
+      looked = null
+      whole = null
     },
   }
 }

@@ -11,6 +11,7 @@ import { createDeferred } from './deferred.ts'
 import { type Environment, storeTimeoutMs } from './environment.ts'
 import type { ProjectKeys } from './keys.ts'
 import type { Log } from './log.ts'
+import { type Moment, momentOf } from './moment.ts'
 import type { Outcome, ProjectName, WriteRequest } from './repository.ts'
 
 const batchMaxRequests = 64
@@ -272,16 +273,16 @@ export function createWriter(options: {
     }
     const someWait = () => [...plan.verdicts.keys()].some(({ isAnswered }) => !isAnswered)
     const pause = createPauses()
-    const firstMs = clock.monotonicMs()
+    const first = momentOf(clock)
     let isAmbiguous = false
 
     while (someWait()) {
       // Who was told "not written" must not be written now: evaluated again without them.
       if (!isAmbiguous && inEntry.some(({ isAnswered }) => isAnswered)) return false
-      const startedMs = clock.monotonicMs()
+      const started = momentOf(clock)
       expose(true)
       const attempt = await attemptCreate(entry.seq, entry.bytes)
-      if (attempt.result === 'created') return win(plan, attempt.etag, startedMs)
+      if (attempt.result === 'created') return win(plan, attempt.etag, started)
       if (attempt.result === 'exists') {
         const object = await readSlot(entry.seq, someWait)
         if (object === 'unread') return true
@@ -290,7 +291,7 @@ export function createWriter(options: {
           throw log.stop(`slot ${entry.seq} was taken and is absent`)
         }
         // Which attempt landed is not known; others may have written behind it since the first.
-        if (object.body.equals(entry.bytes)) return win(plan, object.etag, firstMs)
+        if (object.body.equals(entry.bytes)) return win(plan, object.etag, first)
         expose(false)
         observer.count('commit_conflicts_total')
         rivalUntilMs = clock.monotonicMs() + rivalryMs
@@ -334,10 +335,10 @@ export function createWriter(options: {
     return 'unread'
   }
 
-  const win = (plan: Plan<Waiting>, etag: string, startedMs: number): true => {
+  const win = (plan: Plan<Waiting>, etag: string, started: Moment): true => {
     const entry = plan.entry as NonNullable<typeof plan.entry>
     observer.record('entry_bytes', entry.bytes.length)
-    log.won(entry, { etag, startedMs }, plan.spilled)
+    log.won(entry, { etag, started }, plan.spilled)
     answerAll(plan)
     return true
   }

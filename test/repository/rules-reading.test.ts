@@ -112,6 +112,21 @@ rule('a read is answered within its time', async (scene) => {
   assert.ok(scene.world.nowMs() - startedMs < 150, `${scene.world.nowMs() - startedMs} ms`)
 })
 
+rule(
+  'a probe that was under way while the machine slept proves what it saw before',
+  async (scene) => {
+    await begin(scene)
+    scene.next({ replica: 'a', operation: 'get', key: slot(3) }, courses.slowAnswer(10))
+    const probed = scene.read('a', 'f')
+    await scene.called({ replica: 'a', operation: 'get', key: slot(3) })
+    await scene.sleep(5)
+    scene.replicas.hold(scene.replica('a'), 60_000, true)
+    await scene.write('b', 'w1', put('f', '2'))
+    await probed
+    assert.is((await scene.read('a', 'f', { maxStaleSeconds: 5 })).value, '= 2')
+  },
+)
+
 rule('a read that may be old asks nobody, and says its age', async (scene) => {
   await begin(scene)
   await scene.sleep(3_000)
