@@ -5,7 +5,7 @@
 import type { ErrorCode } from '../../src/errors.ts'
 import { ServiceError } from '../../src/errors.ts'
 import type { Oid } from '../../src/git/objects.ts'
-import type { Outcome, ProjectName } from '../../src/repository/repository.ts'
+import type { Outcome, ProjectName, WriteRequest } from '../../src/repository/repository.ts'
 import { answered, type Change, change, kindOf, read, readAt } from './changes.ts'
 import type { Answer, Operation } from './linearizability.ts'
 import type { Replica, Replicas } from './replicas.ts'
@@ -107,8 +107,7 @@ export function createClients(options: {
     record.tries.push(one)
     const label = `${id} ${action.kind} ${project} at ${one.replica}`
     world.tell(`${label}${record.keyed ? ' keyed' : ''} ${JSON.stringify(action)}`)
-    const late = watchDeadline(label, replica, timeoutMs)
-    const answer = replica.repositories.write(project as ProjectName, {
+    const request: WriteRequest = {
       kind: kindOf[action.kind],
       evaluate: async (draft) => {
         if (one.end)
@@ -120,7 +119,10 @@ export function createClients(options: {
       author: { name: 'Somebody', email: 'somebody@example.org' },
       sizeBytes: 100,
       timeoutMs,
-    })
+    }
+    const answer = deliver({ label, replica, timeoutMs }, () =>
+      replica.repositories.write(project as ProjectName, request),
+    )
     await Promise.race([
       replica.killed.then(() => ({ end: 'gone' as const })),
       answer.then(
@@ -128,11 +130,19 @@ export function createClients(options: {
         (error) => ({ end: codeOf(error, label) }),
       ),
     ]).then((end) => Object.assign(one, end))
-    late()
     if (one.end !== 'gone') one.answeredAt = world.stamp()
     count(`write ${one.end}${one.outcome ? ` ${one.outcome.status}` : ''}`)
     world.tell(`${label} -> ${one.end} ${one.outcome ? JSON.stringify(one.outcome) : ''}`)
     return one
+  }
+
+  /** Brings a request to a replica once that is awake, and sees that it is answered in time. */
+  async function deliver<T>(
+    { label, replica, timeoutMs }: { label: string; replica: Replica; timeoutMs: number },
+    call: () => Promise<T>,
+  ): Promise<T> {
+    await world.sleep(0, replica.actor)
+    return call().finally(watchDeadline(label, replica, timeoutMs))
   }
 
   /** Notes it as a failure when nobody says in time that the answer came. */
@@ -167,7 +177,6 @@ export function createClients(options: {
     replica: Replica
     timeoutMs: number
     maxStaleSeconds?: number
-    signal?: AbortSignal
   }): Promise<boolean> {
     const { project, file, replica, ...rest } = at
     const invokedMs = world.nowMs()
@@ -175,19 +184,19 @@ export function createClients(options: {
     const id = `r${++ids}`
     const label = `${id} read ${project}/${file} at ${replica.actor.name}`
     world.tell(label)
-    const late = watchDeadline(label, replica, at.timeoutMs)
-    const reading = replica.repositories.read(project as ProjectName, (view) => read(view, file), {
-      ...rest,
-      mayBeStale: true,
-    })
+    const reading = deliver({ label, ...at }, () =>
+      replica.repositories.read(project as ProjectName, (view) => read(view, file), {
+        ...rest,
+        mayBeStale: true,
+      }),
+    )
     const result = await Promise.race([
       replica.killed.then(() => null),
       answered(reading).catch((error) => {
-        if (!at.signal?.aborted) world.tell(`${label} -> ${codeOf(error, label)}`)
+        world.tell(`${label} -> ${codeOf(error, label)}`)
         return null
       }),
     ])
-    late()
     if (!result) return false
     const { value: answer, proof } = result
     world.tell(`${label} -> ${answer.slice(0, 40)} ${JSON.stringify(proof)}`)
@@ -213,11 +222,12 @@ export function createClients(options: {
     const file = chance.pick(files)
     const invokedAt = world.stamp()
     const label = `read ${project}/${file} as of ${commit.slice(0, 8)} at ${replica.actor.name}`
-    const late = watchDeadline(label, replica, 5_000)
-    const reading = replica.repositories.read(
-      project as ProjectName,
-      (view) => readAt(view, commit, file),
-      { timeoutMs: 5_000, at: commit },
+    const timeoutMs = 5_000
+    const reading = deliver({ label, replica, timeoutMs }, () =>
+      replica.repositories.read(project as ProjectName, (view) => readAt(view, commit, file), {
+        timeoutMs,
+        at: commit,
+      }),
     )
     const answer = await Promise.race([
       replica.killed.then(() => null),
@@ -229,7 +239,6 @@ export function createClients(options: {
         },
       ),
     ])
-    late()
     world.tell(`${label} -> ${answer}`)
     if (answer?.startsWith('= ')) count('read as of a commit')
     if (answer !== null)

@@ -55,11 +55,21 @@ export async function runSchedule(
       if (chance.happens(0.7) && replicas.running[0])
         await clients.write(record, replicas.running[0], 5_000)
     }
+    if (chance.happens(0.03) && replicas.running[0]) await fill(replicas.running[0])
     const many = chance.between(2, 6)
     const operations = Math.ceil(chance.between(12, 26) / many)
     await Promise.all(Array.from({ length: many }, () => clients.run({ operations, thinkMs })))
     await heal()
     await replicas.closeAll()
+  }
+
+  /** So many entries that some of them are rolled into a checkpoint. */
+  async function fill(replica: Replica): Promise<void> {
+    for (let i = 0; i < 70 && replica.actor.alive; i++) {
+      const action: Change = { kind: 'put', file: 'f', value: `filled ${i}` }
+      const one = await clients.write(clients.newWrite('p', action, i % 10 === 0), replica, 5_000)
+      if (one.end !== 'answered') return
+    }
   }
 
   /** After all troubles every replica reads and writes again, and all of them agree. */

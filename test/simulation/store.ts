@@ -3,6 +3,7 @@
  * unkind as the contract allows: a `Course` says, for each call, when it takes effect (never, once, twice, long after the
  * caller gave up) and what the caller is told. Each effect happens at one instant.
  */
+import type { Clock } from '../../src/clock.ts'
 import type {
   CallOptions,
   CreateResult,
@@ -54,6 +55,11 @@ export interface Attempt {
   createdAt: number | null
   /** What the caller was told. */
   told: CreateResult['result'] | 'failed' | null
+}
+
+interface Caller {
+  actor: Actor
+  clock: Clock
 }
 
 interface Held {
@@ -116,7 +122,7 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
 
   /** Starts one call; its effects happen whatever becomes of the caller. */
   function perform<T>(
-    actor: Actor,
+    { actor, clock }: Caller,
     target: Omit<Call, 'number' | 'replica' | 'timeoutMs'> & { options: CallOptions },
     effect: () => T,
     onConflict?: T,
@@ -159,7 +165,8 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
         end(() => resolve(value))
       }
       if (plan.answerAfterMs !== null) endings.push(world.after(plan.answerAfterMs, answer, actor))
-      endings.push(world.after(options.timeoutMs, () => fail('timeout', false), actor))
+      // A socket's timer does not count the time that its machine sleeps.
+      endings.push(clock.schedule(options.timeoutMs, () => fail('timeout', false)))
       const abort = () => fail('aborted', false)
       options.signal?.addEventListener('abort', abort, { once: true })
       endings.push(() => options.signal?.removeEventListener('abort', abort))
@@ -167,10 +174,11 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
   }
 
   function portOf(actor: Actor): Store {
+    const caller = { actor, clock: world.clockOf(actor) }
     return {
       get: (key, options) =>
         perform<StoredObject | 'not-modified' | null>(
-          actor,
+          caller,
           { operation: 'get', key, options },
           () => {
             const held = objects.get(key)
@@ -194,7 +202,7 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
         attempts.push(attempt)
         try {
           const result = await perform<CreateResult>(
-            actor,
+            caller,
             { operation: 'create', key, body, options },
             () => createNow(attempt),
             { result: 'conflict' },
@@ -208,16 +216,16 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
       },
       put: (key, body, options) => {
         const copy = Buffer.from(body)
-        return perform(actor, { operation: 'put', key, body, options }, () => write(key, copy))
+        return perform(caller, { operation: 'put', key, body, options }, () => write(key, copy))
       },
       list: (options) =>
         perform(
-          actor,
+          caller,
           { operation: 'list', key: `${options.prefix}>${options.startAfter ?? ''}`, options },
           () => listNow(objects, options, dateMs()),
         ),
       delete: async (key, options) => {
-        await perform(actor, { operation: 'delete', key, options }, () => objects.delete(key))
+        await perform(caller, { operation: 'delete', key, options }, () => objects.delete(key))
       },
       close: async () => {},
     }
