@@ -14,6 +14,11 @@ if (requireServers('a bucket that is late, or unfit', 'minio')) {
     minio = await startMinio()
   })
   test.after(() => minio?.stop())
+  // Also after a test that failed: what stays open would keep the run from ending.
+  const opened: (() => Promise<void>)[] = []
+  test.after.each(async () => {
+    for (const close of opened.splice(0)) await close()
+  })
 
   const envOf = (server: S3Server, endpoint: string, bucket: string) => ({
     STORE_URL: `s3://${bucket}/some/prefix?endpoint=${endpoint}`,
@@ -61,6 +66,7 @@ if (requireServers('a bucket that is late, or unfit', 'minio')) {
 
   test('a store that ignores If-None-Match is read and not written, and named', async () => {
     const proxy = await startStrippingProxy(minio)
+    opened.push(() => proxy.stop())
     const bucket = await minio.createBucket()
     const good = await startService({ env: envOf(minio, minio.endpoint, bucket) })
     assert.is((await fetch(`${good.url}/v1/project`, create)).status, 204)
@@ -77,7 +83,6 @@ if (requireServers('a bucket that is late, or unfit', 'minio')) {
     const ready = await (await fetch(`${service.url}/readyz?verbose`)).text()
     assert.match(ready, /create-only does not refuse/)
     await Promise.all([service.dispose(), good.dispose()])
-    await proxy.stop()
   })
 
   test('a key that is rotated in its file is used without a restart, and never printed', async () => {
