@@ -3,13 +3,12 @@
  * an ETag promises that. So the gzip file stores its content without compressing it: what deflate makes of it depends on
  * zlib's version and on the processor.
  */
-import { buffer } from 'node:stream/consumers'
 import { crc32 } from 'node:zlib'
 import { pack } from 'tar-stream'
 import { ServiceError } from '../errors.ts'
 import type { Oid } from '../git/objects.ts'
 import type { View } from '../repository/repository.ts'
-import type { ChartPath } from './chart.ts'
+import { type ChartPath, collect } from './chart.ts'
 import { maxChartFiles, maxUnpackedBytes } from './chart-unpack.ts'
 import { walkFiles } from './walk.ts'
 
@@ -37,7 +36,7 @@ export async function packChart(view: View, tree: Oid, chart: ChartPath): Promis
     tar.entry({ name: `${chart.name}/${path}`, mode, mtime: new Date(0), uid: 0, gid: 0 }, content)
   }
   tar.finalize()
-  return storeGzip(await buffer(tar))
+  return storeGzip(await collect(tar))
 }
 
 function storeGzip(content: Buffer): Buffer {

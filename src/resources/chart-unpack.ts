@@ -1,10 +1,9 @@
 /** Takes a Helm chart's archive apart. Whoever sent it may be hostile: limits hold while it unpacks, not afterwards. */
-import { buffer } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { type Gunzip, gunzip } from 'node:zlib'
 import { extract, type Header } from 'tar-stream'
 import { isServiceError, ServiceError } from '../errors.ts'
-import type { ChartPath } from './chart.ts'
+import { type ChartPath, collect } from './chart.ts'
 import { parseResourcePath } from './paths.ts'
 import { emptyPlan, type FolderPlan, planFile } from './plan.ts'
 
@@ -73,7 +72,7 @@ async function planTar(tar: Buffer, chart: ChartPath): Promise<FolderPlan> {
     count(limits, entry.header)
     const path = rest.join('/')
     parseResourcePath(`${chart.folder}/${path}`)
-    const content = await buffer(entry)
+    const content = await collect(entry)
     planFile(plan, path, { content, mode: (entry.header.mode ?? 0) & 0o100 ? '100755' : '100644' })
   }
   if (plan.entries.size === 0) throw refusal('it has no files')

@@ -14,3 +14,10 @@ export function parseChartPath(path: string): ChartPath | null {
   if (match === null) return null
   return { name: match[2] as string, archive: path, folder: match[1] as string }
 }
+
+/** Reads a stream to its end; `node:stream/consumers` makes a Blob of each, which is slow for 10,000 small files. */
+export async function collect(stream: AsyncIterable<unknown>): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of stream) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}

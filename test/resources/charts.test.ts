@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { buffer } from 'node:stream/consumers'
+
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { extract, type Header, pack } from 'tar-stream'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Oid } from '../../src/git/objects.ts'
-import { parseChartPath } from '../../src/resources/chart.ts'
+import { collect, parseChartPath } from '../../src/resources/chart.ts'
 import { parseResourcePath } from '../../src/resources/paths.ts'
 import type { Scope } from '../../src/resources/resources.ts'
 import {
@@ -35,7 +35,7 @@ const tarOf = async (entries: Entry[]): Promise<Buffer> => {
   const tar = pack()
   for (const [name, content = '', more = {}] of entries) tar.entry({ name, ...more }, content)
   tar.finalize()
-  return buffer(tar)
+  return collect(tar)
 }
 
 const tgzOf = async (...entries: Entry[]) => gzipSync(await tarOf(entries))
@@ -65,7 +65,7 @@ async function unpack(archive: Buffer): Promise<Record<string, Unpacked>> {
   const files: Record<string, Unpacked> = {}
   for await (const entry of entries) {
     const { name, mode } = entry.header
-    files[name] = { content: (await buffer(entry)).toString(), mode }
+    files[name] = { content: (await collect(entry)).toString(), mode }
   }
   return files
 }
