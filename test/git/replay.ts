@@ -7,21 +7,24 @@ import type { StockGit } from './stock-git.ts'
  * Rebuilds a project's repository.
  * @param folder holds `log/` and perhaps `packs/`, as the bucket does
  * @param onEntry called after each entry that was fetched, with its sequence
+ * @param gcEvery only the fetch of every so many entries finds something to do for `gc --auto`, which takes its time
  * @throws Error where git is not content
  */
 export function replay(
   git: StockGit,
   folder: string,
   onEntry: (seq: number, path: string) => void = () => {},
+  gcEvery = 1,
 ): void {
   git.run(['config', 'gc.pruneExpire', 'never'])
-  // A fetch runs `gc --auto`; here it finds something to do each time.
-  git.run(['config', 'gc.auto', '1'])
   git.run(['config', 'gc.autoDetach', 'false'])
   addPacks(git, join(folder, 'packs'))
   for (const path of list(join(folder, 'log'))) {
-    git.run(['fetch', '--quiet', '--prune', path, '+refs/*:refs/*'])
-    onEntry(Number(basename(path, '.bundle')), path)
+    const seq = Number(basename(path, '.bundle'))
+    // A fetch runs `gc --auto`, which with 1 finds something to do, and with 0 nothing.
+    const gc = seq % gcEvery === 0 ? 'gc.auto=1' : 'gc.auto=0'
+    git.run(['-c', gc, 'fetch', '--quiet', '--prune', path, '+refs/*:refs/*'])
+    onEntry(seq, path)
   }
 }
 
