@@ -5,7 +5,7 @@
  * warnings and errors are written at once, and `flush` writes the rest. A process that is killed loses the last 100 ms.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { type DestinationStream, pino } from 'pino'
+import { type DestinationStream, type Logger, pino } from 'pino'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import {
   type CounterName,
@@ -14,6 +14,7 @@ import {
   gauges,
   type HistogramName,
   histograms,
+  type LogEvent,
   type LogLevel,
   type MetricSpec,
   metricPrefix,
@@ -48,18 +49,40 @@ export function createObserver(options: {
       messageKey: 'message',
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: pino.stdSerializers.err },
-      timestamp: pino.stdTimeFunctions.isoTime,
+      timestamp: createTimestamp(),
     },
     lines.stream,
   )
   const meters = createMeters()
+  // A child has its event serialized once and for all: 40 % of the cost of a line.
+  const children = new Map<LogEvent, Logger>()
+  const childOf = (event: LogEvent) => {
+    const child = logger.child({ event })
+    children.set(event, child)
+    return child
+  }
   return {
     ...meters,
     log(level, event, fields) {
-      logger[level](fields === undefined ? { event } : { event, ...fields })
+      const child = children.get(event) ?? childOf(event)
+      child[level](fields ?? {})
       if (level === 'error' || level === 'warn') lines.flush()
     },
     flush: lines.flush,
+  }
+}
+
+/** RFC 3339; under load many lines share a millisecond, and so its text. */
+function createTimestamp(): () => string {
+  let ms = 0
+  let text = ''
+  return () => {
+    const now = Date.now()
+    if (now !== ms) {
+      ms = now
+      text = `,"time":"${new Date(now).toISOString()}"`
+    }
+    return text
   }
 }
 
