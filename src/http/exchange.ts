@@ -40,7 +40,12 @@ export function createExchanges(observer: Observer): Middleware {
     } catch (failure) {
       exchange.answer = failed(failure, ctx, observer)
     }
-    send(res, exchange)
+    try {
+      send(res, exchange)
+    } catch (failure) {
+      tellFailure(observer, ctx, failure)
+      res.destroy()
+    }
   }
 }
 
@@ -49,19 +54,21 @@ function requestId(request: IncomingMessage): string {
   return typeof given === 'string' && idHeader.test(given) ? given : randomUUID()
 }
 
-function failed(failure: unknown, { state }: Context, observer: Observer): Answer {
+function failed(failure: unknown, ctx: Context, observer: Observer): Answer {
   const error = asServiceError(failure)
-  const { id, match }: Exchange = state.exchange
-  if (error.code === 'internal') {
-    const route = routeOf(state.route)
-    observer.log('error', 'request_failed', { requestId: id, route, error: failure })
-  }
+  const { match }: Exchange = ctx.state.exchange
+  if (error.code === 'internal') tellFailure(observer, ctx, failure)
   const answer = renderError(error, match?.route.method === 'GET' ? match : undefined)
   // What is left of such a body would be taken for the next request.
   if (error.code === 'body_too_large' || error.code === 'request_timeout') {
     answer.headers.Connection = 'close'
   }
   return answer
+}
+
+function tellFailure(observer: Observer, { state }: Context, error: unknown): void {
+  const { id }: Exchange = state.exchange
+  observer.log('error', 'request_failed', { requestId: id, route: routeOf(state.route), error })
 }
 
 function send(response: ServerResponse, { id, answer }: Exchange): void {

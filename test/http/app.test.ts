@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ServiceError } from '../../src/errors.ts'
@@ -130,6 +132,20 @@ test('an unknown failure is a bare 500, and its stack is in the log', async () =
   const line = app.lines.find(({ event }) => event === 'request_failed')
   assert.match(String(line?.error), 'a secret detail')
   assert.is(line?.route, '/v1/project')
+})
+
+test('a connection that breaks is no failure, and nothing of its bytes is in the log', async () => {
+  const app = await start()
+  const head = 'POST /v1/project HTTP/1.1\r\nHost: x\r\nX-Token: s3cret\r\n'
+  const socket = connect(app.port, '127.0.0.1')
+  socket.end(`${head}Transfer-Encoding: chunked\r\n\r\nzz\r\n`)
+  await once(socket.resume(), 'close')
+  while (app.lines.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(
+    app.lines.map(({ event, status }) => [event, status]),
+    [['request', 499]],
+  )
+  assert.not.match(JSON.stringify(app.lines), 's3cret')
 })
 
 test('a failed read is no missing file to any client', async () => {
