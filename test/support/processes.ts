@@ -77,6 +77,8 @@ export interface ProcessOptions {
   cwd?: string
   /** How many characters of output are kept, default 65,536. */
   keepChars?: number
+  /** Whom it runs as; only root may say. */
+  uid?: number
 }
 
 /** Starts a program that dies with this process. */
@@ -90,6 +92,7 @@ export function startProcess(
     detached: true,
     env: { ...process.env, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
   })
   const pid = child.pid
   if (pid === undefined) throw new Error(`${program} did not start`)
