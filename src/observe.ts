@@ -46,6 +46,8 @@ export type LogEvent =
   | 'crashed'
   | 'request'
   | 'request_failed'
+  | 'lock_down'
+  | 'lock_up'
   | 'project_stopped'
   | 'project_resumed'
   | 'checkpoint_written'
@@ -142,6 +144,7 @@ export const histograms = {
 } as const satisfies Record<string, HistogramSpec>
 
 export const gauges = {
+  lock_up: { help: '1 while enough lock servers answer, else 0; absent without any.' },
   stopped_projects: { help: 'Projects that are stopped because their log is not what it was.' },
   queued_writes: { help: 'Writes that wait for their batch, all projects together.' },
   ready: { help: '1 while /readyz answers 200, else 0.' },

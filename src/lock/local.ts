@@ -1,47 +1,58 @@
 import type { Lock, LockResult } from './lock.ts'
 
-/** A lock inside this process, first come first served: for one replica, or for a bucket whose writers need no help. */
+/**
+ * A lock inside this process: fair, by name. For one replica, where writers of one project already queue; it keeps `Lock`'s
+ * promises without any server.
+ */
 export function createLocalLock(): Lock {
-  /** Those who wait, by name; a name that is present is held. */
-  const held = new Map<string, (() => void)[]>()
+  /** Who waits for each name that is held, in order of arrival. */
+  const waiting = new Map<string, Set<() => void>>()
 
-  function grant(name: string, contended: boolean): LockResult {
+  const release = (name: string) => {
+    const queue = waiting.get(name)
+    const [next] = queue ?? []
+    if (queue === undefined || next === undefined) {
+      waiting.delete(name)
+      return
+    }
+    queue.delete(next)
+    next()
+  }
+
+  const held = (name: string, contended: boolean): LockResult => {
     let released = false
     return {
       result: 'held',
       contended,
       async release() {
-        if (released) return
+        if (!released) release(name)
         released = true
-        const next = held.get(name)?.shift()
-        if (next === undefined) held.delete(name)
-        else next()
       },
     }
   }
 
   return {
     acquire(name, { waitMs, signal }) {
-      const waiting = held.get(name)
-      if (waiting === undefined) {
-        held.set(name, [])
-        return Promise.resolve(grant(name, false))
+      const queue = waiting.get(name)
+      if (queue === undefined) {
+        waiting.set(name, new Set())
+        return Promise.resolve(held(name, false))
       }
+      if (waitMs <= 0 || signal?.aborted) return Promise.resolve({ result: 'busy' })
       return new Promise((resolve) => {
-        const leave = () => {
-          waiting.splice(waiting.indexOf(turn), 1)
-          settle({ result: 'busy' })
-        }
-        const turn = () => settle(grant(name, true))
-        const settle = (result: LockResult) => {
+        const finish = (result: LockResult) => {
           clearTimeout(timer)
-          signal?.removeEventListener('abort', leave)
+          signal?.removeEventListener('abort', giveUp)
           resolve(result)
         }
-        const timer = setTimeout(leave, waitMs)
-        if (signal?.aborted) return settle({ result: 'busy' })
-        signal?.addEventListener('abort', leave)
-        waiting.push(turn)
+        const take = () => finish(held(name, true))
+        const giveUp = () => {
+          queue.delete(take)
+          finish({ result: 'busy' })
+        }
+        const timer = setTimeout(giveUp, waitMs)
+        signal?.addEventListener('abort', giveUp)
+        queue.add(take)
       })
     },
     async close() {},
