@@ -117,8 +117,9 @@ rule(
 
 rule('the same key twice in a batch: the second takes the outcome of the first', async (scene) => {
   await begin(scene)
-  const both = ['w1', 'w1'].map((id) => scene.write('a', id, put('f', '2'), { key: 'k' }))
+  const both = ['w1', 'w1'].map((id) => scene.write('a', id, remove('f'), { key: 'k' }))
   const [one, two] = await Promise.all(both)
+  assert.is(one?.status, 200)
   assert.equal(one, two)
   assert.is(effects(scene, 'w1'), 1)
 })

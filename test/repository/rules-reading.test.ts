@@ -162,4 +162,15 @@ rule('a read as of a commit needs no probe, and ends with its incarnation', asyn
   assert.is(await scene.readAt('a', commit, 'f'), 'commit_not_found')
 })
 
+rule(
+  'the age of a stale answer is the larger of both clocks: a suspended machine stops one',
+  async (scene) => {
+    await begin(scene)
+    scene.always({}, courses.refused())
+    scene.replicas.hold(scene.replica('a'), 400_000, true)
+    await scene.sleep(400_100)
+    await fails(scene.read('a', 'f'), 'store_unavailable')
+  },
+)
+
 run()

@@ -1,7 +1,7 @@
 /** Section 4 of docs/design.md: how a slot is won, and what a writer may say of it. */
 import * as assert from 'uvu/assert'
 import { courses, slot } from '../simulation/scene.ts'
-import { begin, creates, effects, fails, put, rulesOf, transactionIdOf } from './rules.ts'
+import { begin, creates, effects, fails, put, remove, rulesOf, transactionIdOf } from './rules.ts'
 
 const { rule, run } = rulesOf('how a slot is won')
 
@@ -40,7 +40,7 @@ rule('a request whose evaluation throws fails alone', async (scene) => {
 rule('412 on a slot that holds our own bytes is a win', async (scene) => {
   await begin(scene)
   scene.next({ operation: 'create', key: slot(3) }, courses.repeatedBeneath())
-  assert.is((await scene.write('a', 'w1', put('f', '2'))).status, 200)
+  assert.is((await scene.write('a', 'w1', remove('f'))).status, 200)
   assert.is(scene.log().entries.length, 3)
   assert.is(effects(scene, 'w1'), 1)
 })
@@ -179,5 +179,18 @@ rule(
     assert.is((await scene.read('b', 'g')).value, '= w2')
   },
 )
+
+rule('who was told not_written is not written later, with others of the batch', async (scene) => {
+  await begin(scene)
+  scene.always({ operation: 'create' }, courses.refused())
+  const waiting = [scene.write('a', 'w0', put('e', 'w0'))]
+  const short = scene.write('a', 'w1', put('f', 'w1'), { timeoutMs: 1_000 })
+  waiting.push(scene.write('a', 'w2', put('g', 'w2')))
+  await fails(short, 'not_written')
+  scene.calm()
+  for (const { status } of await Promise.all(waiting)) assert.is(status, 200)
+  assert.is(effects(scene, 'w1'), 0)
+  assert.is(effects(scene, 'w2'), 1)
+})
 
 run()
