@@ -233,19 +233,26 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
     },
     async listNames({ after, limit, signal }) {
       try {
-        const page = await store.list({
-          prefix: projectsPrefix,
-          ...(after !== undefined && { startAfter: afterProject(after) }),
-          delimiter: '/',
-          limit,
-          timeoutMs: storeTimeoutMs,
-          ...(signal && { signal }),
-        })
-        const names = page.prefixes.flatMap((prefix) => {
-          const name = unescapeProject(prefix.slice(projectsPrefix.length, -1))
-          return name === null ? [] : [name]
-        })
-        return { names, more: page.next !== null }
+        let startAfter =
+          after === undefined ? undefined : `${projectsPrefix}${escapeProject(after)}/`
+        for (;;) {
+          const page = await store.list({
+            prefix: projectsPrefix,
+            // Behind every key that the project may have.
+            ...(startAfter !== undefined && { startAfter: `${startAfter}\u{10FFFF}` }),
+            delimiter: '/',
+            limit,
+            timeoutMs: storeTimeoutMs,
+            ...(signal && { signal }),
+          })
+          const names = page.prefixes.flatMap((prefix) => {
+            const name = unescapeProject(prefix.slice(projectsPrefix.length, -1))
+            return name === null ? [] : [name]
+          })
+          // A page may hold nothing but folders that are no project's.
+          if (names.length > 0 || page.next === null) return { names, more: page.next !== null }
+          startAfter = page.next
+        }
       } catch (error) {
         throw readError('the list of projects', error)
       }
@@ -284,9 +291,4 @@ function readError(what: string, error: unknown): unknown {
     return new ServiceError('project_stopped', message, { cause: error })
   }
   return error
-}
-
-/** The last key that a project may have, so that a list goes on behind it. */
-function afterProject(name: string): string {
-  return `${projectsPrefix}${escapeProject(name)}/\u{10FFFF}`
 }

@@ -126,4 +126,13 @@ test('projects are listed in the order of their keys, page by page', async ({ be
   assert.equal(first, { names: ['ü c', 'a'], more: true })
 })
 
+test('folders that are no project end no list', async ({ bench }) => {
+  for (const folder of ['%', '%zz', 'A%']) {
+    await bench.store.put(`projects/${folder}/x`, Buffer.from(''), soon)
+  }
+  await bench.repositories.write(projectName('b'), createProject())
+  const page = await bench.repositories.listNames({ limit: 2 })
+  assert.equal(page.names, ['b'])
+})
+
 test.run()
