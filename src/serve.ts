@@ -13,6 +13,7 @@ import { createLater } from './later.ts'
 import { closeAll, createDrainableServer, type DrainableServer, drainTimes } from './lifecycle.ts'
 import { createLocalLock } from './lock/local.ts'
 import type { Lock } from './lock/lock.ts'
+import { createRotatingLock } from './lock/rotating.ts'
 import { createObserver, type RealObserver } from './observer.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
 import { createRepositories } from './repository/repositories.ts'
@@ -96,7 +97,7 @@ async function serveWith(parts: Settled & { stop: Promise<NodeJS.Signals> }): Pr
   const { config, observer, stop } = parts
   tellStart(config, observer)
   const store = await openStore(config)
-  const lock = openLock(config)
+  const lock = await openLock(config, observer)
   const service = createService({ ...parts, store, lock })
   const { port } = await service.server.listen(config)
   observer.log('info', 'listening', { host: config.host, port })
@@ -105,8 +106,8 @@ async function serveWith(parts: Settled & { stop: Promise<NodeJS.Signals> }): Pr
   const ended = new AbortController()
   // The probe races many calls at once, and each listens for the end.
   setMaxListeners(0, ended.signal)
-  const beginning = service.begin(ended.signal)
-  beginning.catch((error) => observer.log('error', 'crashed', { error }))
+  // It fails only by a mistake of ours, and then as any other that nobody caught.
+  void service.begin(ended.signal)
   observer.log('info', 'stopping', { signal: await stop })
   ended.abort()
   const { aborted } = await service.server.drain()
@@ -255,9 +256,14 @@ async function openStore(config: Config): Promise<RuledStore> {
   })
 }
 
-function openLock({ redisUrls }: Config): Lock {
+async function openLock({ redisUrls }: Config, observer: RealObserver): Promise<Lock> {
   if (redisUrls === undefined) return createLocalLock()
-  throw new Error('REDIS_URL: the lock over Redis is not part of this build yet')
+  const { createRedisLock } = await import('./lock/redis.ts')
+  return createRotatingLock({
+    address: () => redisUrls.reveal(),
+    open: (address) =>
+      createRedisLock({ urls: address.split(',').map((url) => url.trim()), observer }),
+  })
 }
 
 function tellStart(config: Config, observer: RealObserver): void {

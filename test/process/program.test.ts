@@ -131,6 +131,23 @@ test('what was written is there after a restart, the cache deleted or not', asyn
   await first.dispose()
 })
 
+test('while it drains it is alive, not ready, and answers with Connection: close', async () => {
+  const service = await startService({ env: { DRAIN_WINDOW_SECONDS: '4' } })
+  const ended = service.stop()
+  await waitFor(() => service.events().some(({ phase }) => phase === 'accepting'))
+  const at = async (path: string) => {
+    const answer = await fetch(service.url + path)
+    return [answer.status, answer.headers.get('connection')]
+  }
+  assert.equal(await at('/readyz'), [503, 'close'])
+  assert.equal(await at('/startupz'), [200, 'close'])
+  assert.equal(await at('/livez'), [200, 'close'])
+  assert.equal(await at('/v1/project'), [200, 'close'])
+  assert.equal(await at('/no/such/route'), [404, 'close'])
+  assert.is(await ended, 0)
+  await service.dispose()
+})
+
 test('a request that is being uploaded at SIGTERM is answered', async () => {
   const service = await startService({ env: { DRAIN_WINDOW_SECONDS: '1' } })
   const create = { method: 'POST', body: JSON.stringify({ projectName: 'sockshop' }) }
