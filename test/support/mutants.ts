@@ -36,43 +36,63 @@ interface Mutant {
 }
 
 /** What became of a mutant: `red` is as it should be. */
-type Verdict = { red: true } | { red: false; reason: string }
+type Verdict = { red: true; output: string } | { red: false; reason: string }
 
 /**
- * Tries all mutants that are asked for.
+ * Tries all mutants that are asked for. First each test runs once on the tree as it is: one that is red there proves nothing.
  * @returns how many were noticed, and how many were not, or prove nothing
  */
 export async function runMutants(
   options: MutantOptions,
 ): Promise<{ passed: number; failed: number }> {
-  const names = readdirSync(join(options.root, 'test', 'mutants'))
+  const { root, filters, jobs, limitMs, print } = options
+  const mutants = readdirSync(join(root, 'test', 'mutants'))
     .filter((name) => name.endsWith('.patch'))
-    .filter((name) => options.filters.length === 0 || options.filters.some((f) => name.includes(f)))
+    .filter((name) => filters.length === 0 || filters.some((text) => name.includes(text)))
     .sort()
+    .map((name) => parseMutant(root, name))
   const counts = { passed: 0, failed: 0 }
-  const greenTests = new Map<string, Promise<Verdict>>()
-  const worker = async () => {
-    const tree = await copyTree(options.root)
-    for (let name = names.shift(); name !== undefined; name = names.shift()) {
-      const startMs = performance.now()
-      const mutant = parseMutant(options.root, name)
-      const verdict = await tryMutant(tree, mutant, options.limitMs, greenTests)
-      counts[verdict.red ? 'passed' : 'failed']++
-      const seconds = ((performance.now() - startMs) / 1_000).toFixed(1)
-      const word = verdict.red ? 'red  ' : 'GREEN'
-      const reason = verdict.red ? '' : ` (${verdict.reason})`
-      options.print(`${word} ${mutant.name.padEnd(40)} ${mutant.test} ${seconds} s${reason}`)
-    }
-    removeFolder(tree)
-  }
-  if (names.length === 0) {
-    options.print('no patch of test/mutants matches')
+  const trees = await Promise.all(
+    Array.from({ length: Math.min(jobs, mutants.length) }, () => copyTree(root)),
+  )
+  const redBefore = new Set<string>()
+  await inParallel(trees, [...new Set(mutants.map(({ test }) => test))], async (tree, test) => {
+    const verdict = await tryTest(tree, test, limitMs)
+    if (!verdict.red) return
+    redBefore.add(test)
+    print(`${verdict.output.trimEnd()}\n${test} is red without any mutant`)
+  })
+  await inParallel(trees, mutants, async (tree, mutant) => {
+    const startMs = performance.now()
+    const verdict: Verdict = redBefore.has(mutant.test)
+      ? { red: false, reason: 'its test is red without it' }
+      : await tryMutant(tree, mutant, limitMs)
+    counts[verdict.red ? 'passed' : 'failed']++
+    const seconds = ((performance.now() - startMs) / 1_000).toFixed(1)
+    const word = verdict.red ? 'red  ' : 'GREEN'
+    const reason = verdict.red ? '' : ` (${verdict.reason})`
+    print(`${word} ${mutant.name.padEnd(40)} ${mutant.test} ${seconds} s${reason}`)
+  })
+  for (const tree of trees) removeFolder(tree)
+  if (mutants.length === 0) {
+    print('no patch of test/mutants matches')
     counts.failed++
-  } else {
-    await Promise.all(Array.from({ length: Math.min(options.jobs, names.length) }, worker))
   }
-  options.print(`${counts.passed} passed, ${counts.failed} failed`)
+  print(`${counts.passed} passed, ${counts.failed} failed`)
   return counts
+}
+
+/** Works through a list, as many items at a time as there are trees. */
+async function inParallel<Item>(
+  trees: string[],
+  items: Item[],
+  work: (tree: string, item: Item) => Promise<void>,
+): Promise<void> {
+  const queue = [...items]
+  const worker = async (tree: string) => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(tree, item)
+  }
+  await Promise.all(trees.map(worker))
 }
 
 function parseMutant(root: string, file: string): Mutant {
@@ -82,20 +102,11 @@ function parseMutant(root: string, file: string): Mutant {
   return { name: file.replace(/\.patch$/, ''), patch, test, ...(part ? { part } : {}) }
 }
 
-/** Tries one mutant in a tree of its own; the tree is as before when it returns. */
-async function tryMutant(
-  tree: string,
-  mutant: Mutant,
-  limitMs: number,
-  greenTests: Map<string, Promise<Verdict>>,
-): Promise<Verdict> {
-  if (!existsSync(join(tree, mutant.test)) || mutant.test === '') {
+/** Tries one mutant; its sources are as before when this returns, what was built of them is not. */
+async function tryMutant(tree: string, mutant: Mutant, limitMs: number): Promise<Verdict> {
+  if (mutant.test === '' || !existsSync(join(tree, mutant.test))) {
     return { red: false, reason: 'its "# test:" line names no file' }
   }
-  // A test that is red without the mutant would prove nothing.
-  const before = greenTests.get(mutant.test) ?? runTest(tree, mutant.test, limitMs)
-  greenTests.set(mutant.test, before)
-  if ((await before).red) return { red: false, reason: 'its test is red without it' }
   if (!changesOnlySources(mutant.patch)) return { red: false, reason: 'it changes more than src' }
   if (!applyPatch(tree, mutant.patch)) return { red: false, reason: 'it does not apply' }
   try {
@@ -103,8 +114,13 @@ async function tryMutant(
     return await runTest(tree, mutant.test, limitMs, mutant.part)
   } finally {
     applyPatch(tree, mutant.patch, '--reverse')
-    await build(tree)
   }
+}
+
+/** Runs a test of the tree as it is, where there is one. */
+async function tryTest(tree: string, test: string, limitMs: number): Promise<Verdict> {
+  if (test === '' || !existsSync(join(tree, test))) return { red: false, reason: 'it is absent' }
+  return await runTest(tree, test, limitMs)
 }
 
 function changesOnlySources(patch: string): boolean {
@@ -139,8 +155,9 @@ async function runTest(
   if (exit === 0) return { red: false, reason: 'no test noticed' }
   const failed = child.output().match(/^ *FAIL .*$/gm) ?? []
   // A crash or a hang names no test.
-  if (part === undefined || failed.length === 0) return { red: true }
-  if (failed.some((line) => line.includes(part))) return { red: true }
+  if (part === undefined || failed.length === 0 || failed.some((line) => line.includes(part))) {
+    return { red: true, output: child.output() }
+  }
   return { red: false, reason: `only other tests noticed: ${failed.join(' ').trim()}` }
 }
 
