@@ -102,8 +102,8 @@ export const counters = {
   },
   lock_skipped_total: { help: 'Commits that went on without the advisory lock.' },
   cache_requests_total: {
-    help: 'Look-ups in the caches, by cache and result.',
-    labels: { cache: 'open', result: ['hit', 'miss'] },
+    help: 'Look-ups of objects in memory, and of packs in the cache folder.',
+    labels: { cache: ['objects', 'folder'], result: ['hit', 'miss'] },
   },
   stale_answers_total: {
     help: 'Reads that were answered from an older state while the store was away.',

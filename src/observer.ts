@@ -107,6 +107,9 @@ function createMeters() {
     counters,
     (config) => new Counter({ ...config, registers: [registry] }),
   )
+  const sums = Object.fromEntries(
+    Object.keys(counters).map((name) => [name, createSums()]),
+  ) as Record<CounterName, Sums>
   const gauge = registered(gauges, (config) => new Gauge({ ...config, registers: [registry] }))
   const histogram = registered(
     histograms,
@@ -127,10 +130,8 @@ function createMeters() {
     delay.reset()
   }
   return {
-    count(metric: CounterName, labels?: Record<string, string>, by = 1) {
-      if (labels === undefined) counter[metric].inc(by)
-      else counter[metric].inc(labels, by)
-    },
+    count: (metric: CounterName, labels?: Record<string, string>, by = 1) =>
+      sums[metric].add(labels, by),
     record(metric: HistogramName, value: number, labels?: Record<string, string>) {
       if (labels === undefined) histogram[metric].observe(value)
       else histogram[metric].observe(labels, value)
@@ -140,11 +141,38 @@ function createMeters() {
       else gauge[metric].set(labels, value)
     },
     async metrics() {
+      for (const metric of Object.keys(sums) as CounterName[]) sums[metric].tell(counter[metric])
       tellDelay()
       return { text: await registry.metrics(), contentType: registry.contentType }
     },
     close() {
       delay.disable()
+    },
+  }
+}
+
+interface Sums {
+  add(labels: Record<string, string> | undefined, by: number): void
+  /** Adds to the counter what came since the last time. */
+  tell(counter: Counter): void
+}
+
+/** Counters are added up here between two scrapes: prom-client checks and hashes the labels of each call, at 0.24 µs. */
+function createSums(): Sums {
+  const sums = new Map<string, { labels: Record<string, string>; sum: number }>()
+  return {
+    add(labels = {}, by) {
+      let key = ''
+      for (const name in labels) key += `${labels[name]}\n`
+      const known = sums.get(key)
+      if (known === undefined) sums.set(key, { labels: { ...labels }, sum: by })
+      else known.sum += by
+    },
+    tell(counter) {
+      for (const known of sums.values()) {
+        counter.inc(known.labels, known.sum)
+        known.sum = 0
+      }
     },
   }
 }

@@ -75,6 +75,12 @@ export function openPackCache(options: {
     }
   }
 
+  const counted = <T>(found: T | null): T | null => {
+    const result = found === null ? 'miss' : 'hit'
+    options.observer.count('cache_requests_total', { cache: 'folder', result })
+    return found
+  }
+
   /** Marks a file as used just now, so that it goes last; file systems do not always do so themselves. */
   const touch = async (path: string) => {
     const { mtime } = await stat(path)
@@ -115,11 +121,12 @@ export function openPackCache(options: {
       const entryPath = (seq: number) => join(folder, 'entries', `${sequenceDigits(seq)}.bundle`)
       return {
         async read(name) {
-          const bytes = await orNull(readFile(packPath(name)))
+          const bytes = counted(await orNull(readFile(packPath(name))))
           if (bytes) await orNull(touch(packPath(name)))
           return bytes
         },
-        readRange: (name, start, end) => orNull(readPart(packPath(name), start, end)),
+        readRange: async (name, start, end) =>
+          counted(await orNull(readPart(packPath(name), start, end))),
         write: (name, bytes) => tracked(() => writeFileWhole(packPath(name), bytes)),
         async remove(name) {
           await orNull(rm(packPath(name), { force: true }))

@@ -92,7 +92,10 @@ export function createObjects(
   const find = async (oid: Oid): Promise<CachedObject> => {
     const key = memoryKey(oid)
     const cached = memory.get(key)
-    if (cached) return cached
+    if (cached) {
+      environment.observer.count('cache_requests_total', { cache: 'objects', result: 'hit' })
+      return cached
+    }
     const found = recent.get(oid)?.object ?? (await findInPacks(oid))
     if (!found) throw new Error(`object ${oid} is in no entry of the log`)
     const object: CachedObject = { type: found.type, content: found.content }
