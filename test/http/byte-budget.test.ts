@@ -4,7 +4,7 @@ import { isServiceError } from '../../src/errors.ts'
 import { createByteBudget } from '../../src/http/byte-budget.ts'
 
 const test = suite('byte budget')
-const options = { totalBytes: 1_000, smallBytes: 100, waitMs: 60_000, maxWaiters: 2 }
+const options = { totalBytes: 1_000, smallBytes: 100, waitMs: 5_000, maxWaiters: 2 }
 
 /** Whether a promise is settled once all that can go on has gone on. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {

@@ -18,6 +18,8 @@ interface Seen {
 
 const test = suite('writes over http')
 let app: RunningApp
+/** Apps of single tests, closed after them whatever became of them. */
+let others: RunningApp[] = []
 let seen: Seen[] = []
 let outcome: Outcome | undefined
 
@@ -48,7 +50,17 @@ test.before.each(() => {
   seen = []
   outcome = undefined
 })
+test.after.each(async () => {
+  await Promise.all(others.map((other) => other.close()))
+  others = []
+})
 test.after(() => app.close())
+
+async function startOther(...parts: Parameters<typeof startApp>): Promise<RunningApp> {
+  const other = await startApp(...parts)
+  others.push(other)
+  return other
+}
 
 const list = '/v1/project/p/stage/s/service/x/resource'
 const one = `${list}/a%252Fb.yaml`
@@ -434,6 +446,17 @@ test('a body that is too large is refused, whether it says so or not', async () 
   assert.is(seen.length, 0)
 })
 
+test('the bytes of a body are given back once it was answered', async () => {
+  const roomy = await startOther(
+    { writeFiles: async (_scope, _files, status) => written(status) },
+    { settings: { maxBodyBytes: 16 * 1024 * 1024 } },
+  )
+  const body = Buffer.alloc(16 * 1024 * 1024, 0x61)
+  for (let i = 0; i < 5; i++) {
+    assert.is((await send(roomy.port, 'PUT', `${one}?raw`, { body })).status, 200)
+  }
+})
+
 test('half a body is a client that went away, and nothing is written', async () => {
   const socket = connect(app.port, '127.0.0.1')
   const head = `PUT ${one} HTTP/1.1\r\nHost: x\r\nX-Request-Id: half\r\nContent-Length: 100\r\n\r\n{"re`
@@ -450,13 +473,13 @@ test('half a body is a client that went away, and nothing is written', async () 
 })
 
 test('a body that does not come is not waited for', async () => {
-  const slow = await startApp({}, { settings: { requestTimeoutMs: 50 } })
+  const slow = await startOther({}, { settings: { requestTimeoutMs: 50 } })
   const socket = connect(slow.port, '127.0.0.1')
   socket.write(`PUT ${one} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{`)
+  socket.setTimeout(5_000, () => socket.destroy())
   const chunks: Buffer[] = []
   for await (const chunk of socket) chunks.push(chunk as Buffer)
   assert.match(Buffer.concat(chunks).toString(), /^HTTP\/1.1 408 .*"code":408/s)
-  await slow.close()
 })
 
 function statusOfChunked(port: number, path: string, body: Buffer): Promise<number | undefined> {
