@@ -377,7 +377,7 @@ function drawChange(
   if (kind === 'create' || kind === 'delete') return { kind }
   if (kind === 'remove') return { kind, file }
   const repeated = held !== null && chance.happens(0.15)
-  const value = repeated ? held : chance.happens(0.03) ? large(of.id, chance) : `v${of.id}`
+  const value = repeated ? held : chance.happens(0.02) ? large(of.id, chance) : `v${of.id}`
   return kind === 'swap'
     ? { kind: 'put', file, value, expected: held }
     : { kind: 'put', file, value }
@@ -385,7 +385,7 @@ function drawChange(
 
 /** More than fits into an entry, and does not deflate. */
 function large(id: string, chance: Chance): string {
-  const words = Array.from({ length: 9_000 }, () => chance.fraction().toString(36).slice(2))
+  const words = Array.from({ length: 8_000 }, () => chance.fraction().toString(36).slice(2))
   return `v${id} ${words.join('')}`
 }
 

@@ -36,7 +36,7 @@ export async function runSchedule(
   const names = ['a', 'b', 'c'].slice(0, chance.pick([2, 2, 3]))
   const projects = ['p', 'q'].slice(0, chance.pick([1, 1, 1, 2]))
   const files = ['f', 'g', 'h'].slice(0, chance.pick([1, 2, 3]))
-  const thinkMs = chance.pick([[2], [2, 20], [5, 200, 3_000], [20, 15_000]])
+  const thinkMs = chance.pick([[0.5], [2], [2, 20], [5, 200, 3_000], [20, 15_000]])
   const lastsMs = Math.max(...thinkMs) * 6 + 100
   const store = createVirtualStore(world, drawWeather(world, names, lastsMs))
   const mode = chance.pick<LockMode>(['exclusive', 'exclusive', 'generous', 'down', 'fickle'])

@@ -13,7 +13,7 @@ import type {
   StoredObject,
 } from '../../src/store/store.ts'
 import { StoreError } from '../../src/store/store.ts'
-import { type Actor, epochMs, type World } from './world.ts'
+import { type Actor, type Chance, epochMs, type World } from './world.ts'
 
 export type StoreOperation = 'get' | 'create' | 'put' | 'list' | 'delete'
 
@@ -36,8 +36,8 @@ export interface Course {
   effectsAfterMs: number[]
   /** When the caller is answered; null: it waits until its deadline. */
   answerAfterMs: number | null
-  /** The truth of the first effect, of the last one, a 409, or a failure. */
-  answer: 'first' | 'last' | 'conflict' | { reason: string; definite: boolean }
+  /** The truth of the first effect, of the last one, of a list's beginning by the first and its end by the last, a 409, or a failure. */
+  answer: 'first' | 'last' | 'torn' | 'conflict' | { reason: string; definite: boolean }
 }
 
 export type Weather = (call: Call) => Course
@@ -55,6 +55,12 @@ export interface Attempt {
   createdAt: number | null
   /** What the caller was told. */
   told: CreateResult['result'] | 'failed' | null
+}
+
+/** What only some operations can be answered. */
+interface Special<T> {
+  conflict?: T
+  torn?: (first: T, last: T) => T
 }
 
 interface Caller {
@@ -101,6 +107,7 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
   const calls: Call[] = []
   const counts = new Map<string, number>()
   let course = weather
+  const chance = world.chance.fork()
   let etags = 0
   const clockErrorMs = world.chance.between(-600_000, 600_000)
   const dateMs = () => Math.floor((epochMs + world.nowMs() + clockErrorMs) / 1000) * 1000
@@ -125,7 +132,7 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
     { actor, clock }: Caller,
     target: Omit<Call, 'number' | 'replica' | 'timeoutMs'> & { options: CallOptions },
     effect: () => T,
-    onConflict?: T,
+    special: Special<T> = {},
   ): Promise<T> {
     const { options, ...rest } = target
     const call = {
@@ -159,8 +166,7 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
       const answer = () => {
         const told = plan.answer
         if (typeof told === 'object') return fail(told.reason, told.definite)
-        const value =
-          told === 'conflict' ? onConflict : told === 'first' ? results[0] : results.at(-1)
+        const value = truthOf(told, results, special)
         if (value === undefined) throw new Error(`course ${plan.name} answers before its effect`)
         end(() => resolve(value))
       }
@@ -205,7 +211,7 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
             caller,
             { operation: 'create', key, body, options },
             () => createNow(attempt),
-            { result: 'conflict' },
+            { conflict: { result: 'conflict' } },
           )
           attempt.told = result.result
           return result
@@ -223,6 +229,7 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
           caller,
           { operation: 'list', key: `${options.prefix}>${options.startAfter ?? ''}`, options },
           () => listNow(objects, options, dateMs()),
+          { torn: (first, last) => tear(first, last, chance) },
         ),
       delete: async (key, options) => {
         await perform(caller, { operation: 'delete', key, options }, () => objects.delete(key))
@@ -274,6 +281,29 @@ function listNow(
       })
   }
   return page
+}
+
+function truthOf<T>(
+  told: Exclude<Course['answer'], object>,
+  results: readonly T[],
+  special: Special<T>,
+): T | undefined {
+  const [first] = results
+  const last = results.at(-1)
+  if (told === 'conflict') return special.conflict
+  if (told === 'torn' && first !== undefined && last !== undefined)
+    return special.torn?.(first, last)
+  return told === 'first' ? first : last
+}
+
+/** A list that walks its keys while others create: what it passed early is from before, the rest from after. */
+function tear(first: ListPage, last: ListPage, chance: Chance): ListPage {
+  const at = chance.pick(['', ...last.objects.map(({ key }) => key)])
+  const objects = [
+    ...first.objects.filter(({ key }) => key <= at),
+    ...last.objects.filter(({ key }) => key > at),
+  ]
+  return { ...last, objects }
 }
 
 function failure(reason: string, definite: boolean): StoreError {

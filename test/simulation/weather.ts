@@ -45,6 +45,14 @@ const readTroubles: Record<string, Trouble> = {
   slow: (call, chance, effect) => slow(call, chance, effect),
 }
 
+const listTroubles: Record<string, Trouble> = {
+  ...readTroubles,
+  torn: (_, chance, effect) => {
+    const second = effect + chance.fraction() * 50
+    return course('torn', [effect, second], second + 0.2, 'torn')
+  },
+}
+
 interface Outage {
   replica: string | null
   fromMs: number
@@ -66,7 +74,7 @@ export function drawWeather(world: World, replicas: string[], lastsMs: number): 
     put: some(writeTroubles, chance),
     delete: some(writeTroubles, chance),
     get: some(readTroubles, chance),
-    list: some(readTroubles, chance),
+    list: some(listTroubles, chance),
   }
   const outages = Array.from({ length: chance.pick([0, 0, 0, 1, 2]) }, () =>
     drawOutage(chance, replicas, lastsMs),
