@@ -58,7 +58,8 @@ export async function findPlace(view: View, scope: Scope, at?: Oid): Promise<Pla
   return { branch, commit, root, folder: [scope.service], tree: entry.oid }
 }
 
-function findTip(view: View, { stage }: Scope): Oid {
+/** The tip of a scope's branch. @throws project_not_found, stage_not_found */
+export function findTip(view: View, { stage }: Scope): Oid {
   const tip =
     stage === undefined ? view.refs.get(branchRef(view.defaultBranch)) : findStage(view, stage)
   if (tip === undefined) throw notFound('project')
