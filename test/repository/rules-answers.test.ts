@@ -1,5 +1,6 @@
 /** Section 4 of docs/design.md: answers without an entry are reads; answers to keys are in the log. */
 import * as assert from 'uvu/assert'
+import type { Change } from '../simulation/changes.ts'
 import { courses, slot } from '../simulation/scene.ts'
 import { begin, create, drop, effects, fails, put, remove, rulesOf } from './rules.ts'
 
@@ -33,6 +34,16 @@ rule('a refusal is a read', async (scene) => {
   await scene.write('a', 'w1', put('g', '1'))
   assert.is((await scene.write('b', 'w2', remove('g'))).status, 200)
   assert.is((await scene.read('a', 'g')).value, 'resource_not_found')
+})
+
+rule('409 and 412 are reads', async (scene) => {
+  await begin(scene)
+  await scene.write('a', 'w1', put('f', '2'))
+  const swap: Change = { kind: 'put', file: 'f', value: '3', expected: '2' }
+  assert.is((await scene.write('b', 'w2', swap)).status, 200)
+  await scene.write('a', 'w3', drop)
+  assert.is((await scene.write('b', 'w4', create)).status, 201)
+  assert.is((await scene.read('a', 'f')).value, 'resource_not_found')
 })
 
 rule('204 for a missing project is a read', async (scene) => {

@@ -96,4 +96,14 @@ rule('an object of an attempt that was given up is new to every later request', 
   scene.log()
 })
 
+rule('what lies in a pack that the log names is not new', async (scene) => {
+  await begin(scene)
+  await scene.write('a', 'w1', put('g', noise(200_000)))
+  await scene.read('b', 'g')
+  assert.is((await scene.write('b', 'w2', put('h', noise(200_000)))).status, 200)
+  assert.is(scene.calls({ operation: 'put', key: '/packs/' }).length, 1)
+  assert.is((await scene.read('a', 'h')).value, `= ${noise(200_000)}`)
+  scene.log()
+})
+
 run()

@@ -193,4 +193,35 @@ rule('who was told not_written is not written later, with others of the batch', 
   assert.is(effects(scene, 'w2'), 1)
 })
 
+rule(
+  'a request whose time runs out in the queue is not_written, and never evaluated',
+  async (scene) => {
+    await begin(scene)
+    let evaluations = 0
+    scene.next({ operation: 'create', key: slot(3) }, courses.slowEffect(2_000))
+    const busy = scene.write('a', 'w1', put('f', '2'))
+    await scene.called({ operation: 'create', key: slot(3) })
+    const evaluated = () => void evaluations++
+    const short = scene.write('a', 'w2', put('g', '2'), { timeoutMs: 1_000, evaluated })
+    await fails(short, 'not_written')
+    assert.is((await busy).status, 200)
+    await scene.sleep(10_000)
+    assert.is(evaluations, 0)
+  },
+)
+
+rule(
+  'an entry holds 64 requests at most; beyond 512 that wait, a write is refused at once',
+  async (scene) => {
+    await begin(scene)
+    const ids = Array.from({ length: 512 }, (_, i) => `w${i}`)
+    const writes = ids.map((id) => scene.write('a', id, put('f', id)))
+    await fails(scene.write('a', 'more', put('f', 'more')), 'overloaded')
+    for (const { status } of await Promise.all(writes)) assert.is(status, 200)
+    const sizes = scene.log().entries.map(({ transaction }) => transaction.requests.length)
+    assert.ok(Math.max(...sizes) === 64, `${sizes}`)
+    assert.is((await scene.read('b', 'f')).value, '= w511')
+  },
+)
+
 run()
