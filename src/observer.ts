@@ -1,12 +1,13 @@
 /**
  * The real observer: JSON lines through pino, metrics through prom-client. Only this file knows either.
  *
- * Lines are gathered for up to 100 ms, so that one line a request costs two microseconds and no system call of its own;
- * warnings and errors are written at once, and `flush` writes the rest. A process that is killed loses the last 100 ms.
+ * Lines are gathered for up to 100 ms (`lines.ts`), warnings and errors are written at once. A process that is killed loses
+ * the last 100 ms.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { type DestinationStream, type Logger, pino } from 'pino'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { openLines } from './lines.ts'
 import {
   type CounterName,
   counters,
@@ -22,12 +23,16 @@ import {
 } from './observe.ts'
 
 const delayResolutionMs = 10
+const finishMs = 1_000
 
 export interface RealObserver extends Observer {
   /** Every metric in Prometheus' text form, and the content type to send it with. */
   metrics(): Promise<{ text: string; contentType: string }>
-  /** Writes the lines that are still gathered; to be called before the process exits. */
-  flush(): void
+  /**
+   * Waits until every line is written, a second at most; to be called before the process exits.
+   * @returns whether it is; if not, a thread hangs in a write, for which `process.exit` would wait
+   */
+  finish(): Promise<boolean>
   /** Ends the timers that feed it. */
   close(): void
 }
@@ -41,7 +46,10 @@ export function createObserver(options: {
   level: LogLevel
   destination?: DestinationStream
 }): RealObserver {
-  const lines = openLines(options.destination)
+  const lines = openLines({
+    fd: 1,
+    onDropped: (dropped) => `{"level":"warn","event":"log_dropped","lines":${dropped}}\n`,
+  })
   const logger = pino(
     {
       level: options.level,
@@ -51,7 +59,7 @@ export function createObserver(options: {
       serializers: { error: pino.stdSerializers.err },
       timestamp: createTimestamp(),
     },
-    lines.stream,
+    options.destination ?? lines,
   )
   const meters = createMeters()
   // A child has its event serialized once and for all: 40 % of the cost of a line.
@@ -68,7 +76,7 @@ export function createObserver(options: {
       child[level](fields ?? {})
       if (level === 'error' || level === 'warn') lines.flush()
     },
-    flush: lines.flush,
+    finish: () => lines.finish(finishMs),
   }
 }
 
@@ -83,21 +91,6 @@ function createTimestamp(): () => string {
       text = `,"time":"${new Date(now).toISOString()}"`
     }
     return text
-  }
-}
-
-function openLines(destination?: DestinationStream) {
-  if (destination !== undefined) return { stream: destination, flush() {} }
-  const stream = pino.destination({ fd: 1, sync: true, minLength: 8192, periodicFlush: 100 })
-  // Nobody reads our lines any more (`… | head`): no reason to stop serving.
-  stream.on('error', () => {})
-  return {
-    stream,
-    flush() {
-      try {
-        stream.flushSync()
-      } catch {}
-    },
   }
 }
 

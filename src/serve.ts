@@ -60,7 +60,7 @@ export async function serve(options: {
     process.stderr.write(`configuration-service: ${sentence(error)}\n`)
     return 1
   } finally {
-    observer.flush()
+    await leaveLog(observer)
   }
 }
 
@@ -304,11 +304,16 @@ function tellHowToTry(config: Config, port: number): void {
 
 /** What nobody caught ends the process as Node would, but not before the log holds it. */
 function tellCrashes(observer: RealObserver): void {
-  process.on('uncaughtException', (error) => {
+  process.on('uncaughtException', async (error) => {
     observer.log('error', 'crashed', { error })
-    observer.flush()
+    await leaveLog(observer)
     process.exit(1)
   })
+}
+
+/** Where nobody reads the log any more, `process.exit` would wait for ever for the thread that writes it. */
+async function leaveLog(observer: RealObserver): Promise<void> {
+  if (!(await observer.finish())) process.kill(process.pid, 'SIGKILL')
 }
 
 function sentence(error: unknown): string {

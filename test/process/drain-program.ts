@@ -26,10 +26,9 @@ const server = createDrainableServer({
 onFirstSignal(async () => {
   const { aborted } = await server.drain()
   observer.log('info', 'stopped')
-  observer.flush()
+  await observer.finish()
   process.exit(aborted.length === 0 ? 0 : 1)
 })
 
 const { port } = await server.listen({ host: '127.0.0.1', port: 0 })
 observer.log('info', 'listening', { port })
-observer.flush()

@@ -1,10 +1,11 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { settings } from '../../src/config.ts'
 import { freePort, makeFolder, removeFolder, waitFor } from '../support/processes.ts'
-import { mainFile, startService } from '../support/service.ts'
+import { mainFile, quickDrain, startService } from '../support/service.ts'
 
 const test = suite('program')
 
@@ -146,6 +147,27 @@ test('while it drains it is alive, not ready, and answers with Connection: close
   assert.equal(await at('/no/such/route'), [404, 'close'])
   assert.is(await ended, 0)
   await service.dispose()
+})
+
+test('it serves and ends although nobody reads its log', async () => {
+  const folder = makeFolder('unread')
+  const port = String(await freePort())
+  const child = spawn(process.execPath, [mainFile], {
+    cwd: folder,
+    env: { PATH: process.env.PATH, PORT: port, ...quickDrain },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  const url = `http://127.0.0.1:${port}`
+  const status = (path: string) => fetch(url + path).then((answer) => answer.status, String)
+  await waitFor(async () => (await status('/readyz')) === 200, { timeoutMs: 30_000 })
+  // Each leaves a line of 150 bytes and more; a pipe holds 64 KiB of them.
+  for (let n = 0; n < 20; n++) {
+    const statuses = await Promise.all(Array.from({ length: 50 }, () => status('/livez')))
+    assert.is(statuses.filter((one) => one !== 200).length, 0)
+  }
+  child.kill('SIGTERM')
+  await once(child, 'exit')
+  removeFolder(folder)
 })
 
 test('a request that is being uploaded at SIGTERM is answered', async () => {
