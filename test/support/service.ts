@@ -32,12 +32,18 @@ export const quickDrain = { DRAIN_WINDOW_SECONDS: '0.2' }
 /**
  * Starts the program and waits until it listens, or is ready.
  * @param options.env added to what it needs; nothing of this process's settings reaches it but PATH and the like
+ * @param options.timeoutMs until then, default 30,000
  * @param options.until `ready` unless told
  */
 export async function startService(
-  options: { env?: Record<string, string>; folder?: string; until?: 'listening' | 'ready' } = {},
+  options: {
+    env?: Record<string, string>
+    folder?: string
+    until?: 'listening' | 'ready'
+    timeoutMs?: number
+  } = {},
 ): Promise<Service> {
-  const { env = {}, folder = makeFolder('service'), until = 'ready' } = options
+  const { env = {}, folder = makeFolder('service'), until = 'ready', timeoutMs = 30_000 } = options
   const running = startProcess(process.execPath, [mainFile], {
     cwd: folder,
     env: { PORT: '0', ...quickDrain, ...env },
@@ -47,7 +53,10 @@ export async function startService(
   const find = (name: string) => events().find(({ event }) => event === name)
   await waitFor(() => find(until) !== undefined || running.exited() !== undefined, {
     what: `the service to be ${until}`,
-    timeoutMs: 30_000,
+    timeoutMs,
+  }).catch(async (error) => {
+    await running.kill()
+    throw new Error(`${error.message}: ${running.output().slice(-2_000)}`)
   })
   const listening = find('listening')
   if (listening === undefined || running.exited() !== undefined) {

@@ -1,0 +1,87 @@
+/** Logs as they lie in a bucket, read by the simulation's second reader of entries, without any code of the service. */
+import { buffer } from 'node:stream/consumers'
+import { Client } from 'minio'
+import { type Entry, parseCommit, parseEntry, parsePack, sha256 } from '../simulation/bundles.ts'
+import type { S3Server } from './servers.ts'
+
+export interface BucketLog {
+  entries: Entry[]
+  /** How many commits bear a message. */
+  messages: Map<string, number>
+  /** The message of each commit. */
+  commits: Map<string, string>
+  /** Keys and how often an entry binds them. */
+  keys: Map<string, number>
+  /** Gaps, broken chains, packs that are not what their entry says. */
+  faults: string[]
+}
+
+/** A client of another maker than the service's adapter. */
+export function clientOf(server: S3Server): Client {
+  return new Client({
+    endPoint: '127.0.0.1',
+    port: server.port,
+    useSSL: false,
+    region: server.region,
+    accessKey: server.accessKeyId,
+    secretKey: server.secretAccessKey,
+  })
+}
+
+/** Reads the whole log of a project. @param at.prefix of the store in the bucket, with a slash at its end */
+export async function readBucketLog(
+  client: Client,
+  at: { bucket: string; prefix: string; project: string },
+): Promise<BucketLog> {
+  const { bucket, prefix, project } = at
+  const place = `${prefix}projects/${project}/`
+  const get = async (name: string) => buffer(await client.getObject(bucket, name))
+  const names: string[] = []
+  for await (const { name } of client.listObjectsV2(bucket, `${place}log/`, true)) names.push(name)
+  const bodies = await inParallel(names.sort(), get)
+
+  const log: BucketLog = {
+    entries: [],
+    messages: new Map(),
+    commits: new Map(),
+    keys: new Map(),
+    faults: [],
+  }
+  let previous: string | null = null
+  for (const [index, body] of bodies.entries()) {
+    const seq = String(index + 1).padStart(20, '0')
+    if (names[index] !== `${place}log/${seq}.bundle`) log.faults.push(`entry ${seq} is absent`)
+    const entry = parseEntry(body)
+    if (entry.transaction.previous !== previous) log.faults.push(`entry ${seq} breaks the chain`)
+    previous = sha256(body)
+    log.entries.push(entry)
+    const objects = new Map(entry.objects)
+    for (const pack of entry.transaction.packs) {
+      const bytes = await get(`${place}packs/${pack.name}`)
+      if (sha256(bytes) !== pack.sha256) log.faults.push(`${pack.name} is not what it was`)
+      for (const [oid, object] of parsePack(bytes)) objects.set(oid, object)
+    }
+    for (const [oid, { type, content }] of objects) {
+      if (type !== 'commit' || log.commits.has(oid)) continue
+      const { message } = parseCommit(content)
+      log.commits.set(oid, message)
+      add(log.messages, message)
+    }
+    for (const { key } of entry.transaction.requests) if (key !== undefined) add(log.keys, key)
+  }
+  return log
+}
+
+function add(counts: Map<string, number>, name: string): void {
+  counts.set(name, (counts.get(name) ?? 0) + 1)
+}
+
+async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  let next = 0
+  const worker = async () => {
+    for (let at = next++; at < items.length; at = next++) results[at] = await work(items[at] as T)
+  }
+  await Promise.all(Array.from({ length: 8 }, worker))
+  return results
+}
