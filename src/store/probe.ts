@@ -98,20 +98,24 @@ async function checkRaces(store: Store, place: string, written: string[], option
 
 async function checkRace(store: Store, key: string, options: CallOptions): Promise<string[]> {
   const bodies = Array.from({ length: creators }, (_, i) => Buffer.from(`${key} by ${i}`))
-  const results = await Promise.all(bodies.map((body) => create(store, key, body, options)))
+  const results = await Promise.all(
+    bodies.map((body) => create(store, key, body, options).catch(asUnanswered)),
+  )
   const winners = bodies.filter((_, i) => results[i] === 'created')
   if (winners.length > 1) return ['of creators at once more than one is told that it won']
   const [winner] = winners
   if (winner === undefined) {
-    // One whose answer was lost may have won; then the key must be there.
-    const isThere = (await store.get(key, options)) !== null
-    return isThere && results.includes('unknown') ? [] : ['of creators at once none wins']
+    const lost = results.find((result) => result instanceof StoreError)
+    if (lost === undefined) return ['of creators at once none wins']
+    // One whose answer was lost may have won; or may win yet, and that tells nothing about the store but that it is slow.
+    if ((await store.get(key, options)) === null) throw lost
+    return []
   }
   if (await holds(store, key, winner, options)) return []
   return ['of creators at once the bytes of one are kept and another is told that it won']
 }
 
-type Created = 'created' | 'exists' | 'conflict' | 'unknown' | 'not supported'
+type Created = 'created' | 'exists' | 'conflict' | 'not supported'
 
 /** How often a store may answer that it could not decide. */
 const conflictsAllowed = 20
@@ -129,11 +133,15 @@ async function create(
     }
     return 'conflict'
   } catch (error) {
-    if (!(error instanceof StoreError)) throw error
-    if (error.reason === 'NotImplemented') return 'not supported'
-    if (error.definite) throw error
-    return 'unknown'
+    if (error instanceof StoreError && error.reason === 'NotImplemented') return 'not supported'
+    throw error
   }
+}
+
+/** A creator that does not know whether it won is no reason to end the race. */
+function asUnanswered(error: unknown): StoreError {
+  if (error instanceof StoreError && !error.definite) return error
+  throw error
 }
 
 async function holds(

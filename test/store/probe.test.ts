@@ -126,6 +126,29 @@ test('a store that cannot be asked is no unfit store', async () => {
   assert.is(await probeStore(broken, options).catch((error) => error), away)
 })
 
+test('a store that does not answer a create in time is no unfit store', async () => {
+  const late = new StoreError('late', { definite: false, reason: 'timeout' })
+  const isRace = (key: string) => key.includes('-race')
+  for (const isLate of [isRace, (key: string) => !isRace(key)]) {
+    const create: Store['create'] = (key, body, more) =>
+      isLate(key) ? Promise.reject(late) : store.create(key, body, more)
+    const found = probeStore({ ...store, create }, options)
+    assert.is(await found.catch((error) => error), late)
+  }
+})
+
+test('of creators at once the one that won may be one that was not told', async () => {
+  const won = new Set<string>()
+  const create: Store['create'] = async (key, body, more) => {
+    const isFirst = !won.has(key)
+    won.add(key)
+    const answer = await store.create(key, body, more)
+    if (!isFirst || !key.includes('-race')) return answer
+    throw new StoreError('the answer was lost', { definite: false, reason: 'ECONNRESET' })
+  }
+  assert.equal(await probeStore({ ...store, create }, options), fit)
+})
+
 test('of lifecycle rules those count that are enabled and reach our keys', () => {
   const rules = (inner: string) => lifecycleRules('a/b/', `<X><Rule>${inner}</Rule></X>`).length
   const enabled = '<Status>Enabled</Status>'
