@@ -3,30 +3,30 @@
  * waits for: the bucket is reached in the background, tried again until it answers, and probed before the first write is taken.
  */
 import { setMaxListeners } from 'node:events'
-import { type Config, ConfigError, type Environment, readConfig } from './config.ts'
-import type { StoreLocation } from './config-values.ts'
+import type { Config, Environment } from './config.ts'
 import { type Contact, makeContact } from './contact.ts'
 import { ServiceError } from './errors.ts'
 import type { Identity } from './git/objects.ts'
+import { tellHowToTry, tellStart } from './greeting.ts'
 import { createApp, type Health, type HttpSettings } from './http/app.ts'
 import { createLater } from './later.ts'
 import { closeAll, createDrainableServer, type DrainableServer, drainTimes } from './lifecycle.ts'
 import { createLocalLock } from './lock/local.ts'
 import type { Lock } from './lock/lock.ts'
 import { createRotatingLock } from './lock/rotating.ts'
-import { createObserver, type RealObserver } from './observer.ts'
+import type { RealObserver } from './observer.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
 import { createRepositories } from './repository/repositories.ts'
 import type { Repositories } from './repository/repository.ts'
 import { createResources } from './resources/git-resources.ts'
 import type { Resources } from './resources/resources.ts'
+import { readSettings, type Settled, sentence } from './settled.ts'
 import { openFileStore } from './store/file.ts'
 import { openStoreIdentity } from './store/identity.ts'
 import { observeStore } from './store/observed.ts'
 import { probeStore, type RuledStore } from './store/probe.ts'
 import type { CallOptions, Store } from './store/store.ts'
 import { systemClock, systemRandomness } from './system-clock.ts'
-import { openTokens, type Tokens } from './tokens.ts'
 import { version } from './version.ts'
 
 /** Tree layouts that this build reads and writes, first and last. */
@@ -62,35 +62,6 @@ export async function serve(options: {
   } finally {
     await leaveLog(observer)
   }
-}
-
-interface Settled {
-  config: Config
-  observer: RealObserver
-  tokens: Tokens | undefined
-}
-
-/** Reads everything that may be set wrongly, so that all problems are told together. */
-function readSettings(environment: Environment): Settled | { problems: readonly string[] } {
-  const problems: string[] = []
-  let observer: RealObserver | undefined
-  let config: Config | undefined
-  try {
-    config = readConfig(environment, (variable, error) =>
-      observer?.log('error', 'secret_failed', { variable, message: sentence(error) }),
-    )
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    problems.push(...error.problems)
-  }
-  observer = createObserver({ level: config?.logLevel ?? 'error' })
-  let tokens: Tokens | undefined
-  try {
-    if (environment.TOKENS_FILE) tokens = openTokens(environment.TOKENS_FILE, observer)
-  } catch (error) {
-    problems.push(sentence(error))
-  }
-  return config === undefined || problems.length > 0 ? { problems } : { config, observer, tokens }
 }
 
 async function serveWith(parts: Settled & { stop: Promise<NodeJS.Signals> }): Promise<number> {
@@ -266,42 +237,6 @@ async function openLock({ redisUrls }: Config, observer: RealObserver): Promise<
   })
 }
 
-function tellStart(config: Config, observer: RealObserver): void {
-  observer.log('info', 'starting', {
-    version: version(),
-    node: process.version,
-    pid: process.pid,
-    store: locationOf(config.store),
-    lock: config.redisUrls === undefined ? 'local' : 'redis',
-  })
-  if (config.tokensFile === undefined) {
-    observer.log('warn', 'config_warning', {
-      message: 'TOKENS_FILE is unset: everybody who reaches this address may do everything',
-    })
-  }
-  if (config.directoryStageStructure !== undefined) {
-    observer.log('warn', 'config_warning', {
-      message: 'DIRECTORY_STAGE_STRUCTURE has no effect: the format of each project decides',
-    })
-  }
-}
-
-function locationOf(store: StoreLocation): string {
-  if (store.kind === 'file') return `file:${store.directory}`
-  return `s3://${store.bucket}/${store.prefix} at ${store.endpoint ?? `AWS ${store.region}`}`
-}
-
-/** For whoever started it by hand; on stderr, so that stdout holds nothing but log lines. */
-function tellHowToTry(config: Config, port: number): void {
-  const host = ['0.0.0.0', '::'].includes(config.host) ? '127.0.0.1' : config.host
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
-  const token = config.tokensFile === undefined ? '' : ` -H 'x-token: …'`
-  process.stderr.write(`configuration-service ${version()} listens on ${url}. Try:
-  curl${token} -X POST ${url}/v1/project -d '{"projectName":"sockshop"}'
-  curl${token} ${url}/v1/project/sockshop/resource
-`)
-}
-
 /** What nobody caught ends the process as Node would, but not before the log holds it. */
 function tellCrashes(observer: RealObserver): void {
   process.on('uncaughtException', async (error) => {
@@ -314,8 +249,4 @@ function tellCrashes(observer: RealObserver): void {
 /** Where nobody reads the log any more, `process.exit` would wait for ever for the thread that writes it. */
 async function leaveLog(observer: RealObserver): Promise<void> {
   if (!(await observer.finish())) process.kill(process.pid, 'SIGKILL')
-}
-
-function sentence(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
