@@ -27,6 +27,8 @@ const fetchAtOnce = 16
 const listPage = 1_000
 /** A probe that finds an entry looks once more by GET; a list then ends the chase after a busy writer. */
 const looksBeforeList = 2
+/** Without a reason of ours an abort makes an exception with its stack, which is most of what it costs. */
+const probeEnded = 'the probe has ended'
 
 export interface Log {
   /** The newest applied state. */
@@ -168,7 +170,7 @@ export function createLog(options: {
     try {
       await firstToSucceed([byGet(), byList()])
     } finally {
-      finished.abort()
+      finished.abort(probeEnded)
     }
     markProven(started)
   }
@@ -179,7 +181,7 @@ export function createLog(options: {
   const freshness = createFreshness({
     clock,
     observer,
-    probe,
+    probe: (late) => guarded(() => probe(late)),
     waitMs: storeTimeoutMs,
     tooLate: unavailable,
   })
@@ -286,6 +288,9 @@ export function createLog(options: {
     if (!isOpen) await guarded(load)
   }
 
+  const isLookDue = () =>
+    witness.ageMs() >= witnessMaxAgeMs / 2 || witness.wholeAgeMs() >= wholeMaxAgeMs
+
   /** Waits for a look of the witness where the last is too old; begins one ahead of time, so that few wait. */
   const watch = async (): Promise<void> => {
     const ageMs = witness.ageMs()
@@ -313,8 +318,9 @@ export function createLog(options: {
     ageMs: () => ageMsOf(clock, proven),
     async prove() {
       await open()
-      await guarded(freshness.fresh)
-      await watch()
+      await freshness.fresh()
+      if (stopped) throw stoppedError()
+      if (isLookDue()) await watch()
     },
     open,
     async witness() {

@@ -271,7 +271,14 @@ function within<T>(clock: Clock, timeoutMs: number, work: Promise<T>): Promise<T
     const cancel = clock.schedule(timeoutMs, () => {
       reject(new ServiceError('store_unavailable', `no answer within ${timeoutMs} ms`))
     })
-    work.then(resolve, reject).finally(cancel)
+    const settle = (then: () => void) => {
+      cancel()
+      then()
+    }
+    work.then(
+      (value) => settle(() => resolve(value)),
+      (error) => settle(() => reject(error)),
+    )
   })
 }
 
