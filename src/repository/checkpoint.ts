@@ -5,9 +5,14 @@
 import { decodeEntry, type Entry, sha256 } from './entry.ts'
 import { type Environment, mapParallel, storeTimeoutMs } from './environment.ts'
 import type { ProjectKeys } from './keys.ts'
-import type { SpilledInfo } from './objects.ts'
 import { type KeyedOutcome, keyedOutcomes, keyedOutcomesKept } from './outcomes.ts'
-import { decodeOutcomes, rollSegment, type Segment, type SegmentInfo } from './segment.ts'
+import {
+  decodeOutcomes,
+  rollSegment,
+  type Segment,
+  type SegmentInfo,
+  type SpilledInfo,
+} from './segment.ts'
 import { type Snapshot, snapshotOf } from './snapshot.ts'
 
 const version = 0

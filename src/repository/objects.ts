@@ -7,16 +7,7 @@ import type { Entry, EntryObject } from './entry.ts'
 import { mapParallel } from './environment.ts'
 import { type CachedObject, commitOf, treeOf } from './object-cache.ts'
 import { openSegment, openSpilledPack, type Pack, type PackPlace, single } from './packs.ts'
-import { isFull, rollSegment, type Segment, type SegmentInfo } from './segment.ts'
-
-export interface SpilledInfo {
-  name: string
-  bytes: number
-  sha256: string
-  /** The entry that names it. */
-  seq: number
-  incarnation: number
-}
+import { isFull, rollSegment, type Segment, type SegmentInfo, type SpilledInfo } from './segment.ts'
 
 export interface Objects {
   /** Takes in the next entry of the log, with the packs that its writer has at hand. */

@@ -25,6 +25,16 @@ export interface SegmentInfo {
   outcomes?: { count: number; sha256: string }
 }
 
+/** What a checkpoint says of a pack that an entry spilled. */
+export interface SpilledInfo {
+  name: string
+  bytes: number
+  sha256: string
+  /** The entry that names it. */
+  seq: number
+  incarnation: number
+}
+
 export interface Segment {
   info: SegmentInfo
   pack: Buffer
