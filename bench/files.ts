@@ -19,21 +19,40 @@ const services = [
 export const readPath = filePath('production', 'carts', 'slo.yaml')
 const fileBytes = 2_700
 
-const objectives = Array.from(
-  { length: 20 },
-  (_, at) => `  - sli: response_time_p${at}
-    displayName: Response time of carts, objective ${at}
-    key_sli: ${at % 3 === 0}
-    pass: [{criteria: ["<=+${(at * 7) % 23}%", "<${(at * 137) % 997}"]}]
-    warning: [{criteria: ["<=${(at * 211) % 1_999}"]}]
-    weight: ${(at % 5) + 1}
+/** As different from one another as those of a real file, so that it deflates as well as one: to a third. */
+const objectives = [
+  ['response_time_p95', 'Slowest twentieth of all answers', '<=+10%', '<600', '<=800', 3],
+  ['response_time_p50', 'Median of the basket page', '<=+5%', '<180', '<=250', 2],
+  ['error_rate', 'Failed requests, percent', '<=+2%', '<0.5', '<=1', 4],
+  ['throughput', 'Requests a minute at the gateway', '>=-15%', '>4200', '>=3600', 1],
+  ['cpu_usage', 'Processor time of all pods', '<=+20%', '<70', '<=85', 1],
+  ['memory_working_set', 'Largest pod, MiB', '<=+12%', '<384', '<=448', 1],
+  ['gc_pause_total', 'Stop-the-world time', '<=+25%', '<45', '<=90', 1],
+  ['db_calls', 'Queries for each order', '<=+0%', '<12', '<=17', 2],
+  ['db_time', 'Share spent in MongoDB', '<=+8%', '<31', '<=40', 2],
+  ['queue_depth', 'Shipping messages that wait', '<=+50%', '<75', '<=220', 1],
+  ['checkout_success', 'Baskets that became orders', '>=-3%', '>93', '>=88', 5],
+  ['payment_timeouts', 'Declined after 5 s', '<=+1%', '<3', '<=6', 3],
+  ['cache_hit_ratio', 'Catalogue pages from Redis', '>=-6%', '>81', '>=74', 1],
+  ['disk_io_wait', 'carts-db volume, ms', '<=+30%', '<14', '<=28', 1],
+  ['network_out', 'Egress through Istio, MB', '<=+40%', '<512', '<=900', 1],
+  ['pod_restarts', 'Since the deployment', '<=+0%', '<1', '<=2', 4],
+  ['apdex', 'User satisfaction by Dynatrace', '>=-4%', '>0.91', '>=0.85', 3],
+].map(
+  ([sli, name, change, pass, warning, weight]) => `  - sli: "${sli}"
+    displayName: "${name}"
+    pass:
+      - criteria: ["${change}", "${pass}"]
+    warning:
+      - criteria: ["${warning}"]
+    weight: ${weight}
 `,
-).join('')
+)
 
 /** A file of 2.7 KB of YAML. @param id makes the content one of its own */
 export function yamlFile(id: string): Buffer {
   const head = `spec_version: "1.0"\n# ${id}\ncomparison:\n  compare_with: several_results\nobjectives:\n`
-  return Buffer.from((head + objectives).slice(0, fileBytes))
+  return Buffer.from((head + objectives.join('')).slice(0, fileBytes))
 }
 
 /** Where a writer's own file lives: writers are spread over the services of all stages. */
