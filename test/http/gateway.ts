@@ -38,7 +38,8 @@ export function startGateway(servicePort: number): Promise<Server> {
   return startNginx((port) => gatewayConfig(port, servicePort))
 }
 
-function gatewayConfig(port: number, servicePort: number): string {
+/** What stands in its `http {}`. @param more settings of the server */
+export function gatewayConfig(port: number, servicePort: number, more = ''): string {
   const blocked = [
     'project$',
     'project/[^/]*$',
@@ -53,6 +54,7 @@ function gatewayConfig(port: number, servicePort: number): string {
     client_max_body_size 5m;
     server {
       listen 127.0.0.1:${port};
+      ${more}
       location = /auth { internal; return 204; }
       location / { return 404; }
       ${services

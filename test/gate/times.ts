@@ -1,0 +1,37 @@
+/**
+ * How long each step of a replacement takes, in milliseconds: a third of what the chart sets (`docs/zero-downtime.md`, section 8),
+ * since the proportions are what is tested. The longest request alone is not scaled: where it ends is no race, and a drain takes
+ * no longer than the requests that it meets.
+ */
+export interface GateTimes {
+  /** From ready until the controller believes it (minReadySeconds). */
+  minReadyMs: number
+  /** Until a new endpoint is known everywhere. */
+  addMs: readonly [number, number]
+  /** Until an endpoint that goes is gone everywhere. */
+  removeMs: readonly [number, number]
+  /** From terminating to SIGTERM. */
+  preStopMs: number
+  /** From terminating to SIGKILL, which must never be reached. */
+  graceMs: number
+  /** The longest that a replica accepts new requests after SIGTERM. */
+  windowSeconds: number
+  /** The longest request. */
+  requestSeconds: number
+  /** How long the long requests take. */
+  longMs: number
+  /** How long the slow uploads take. */
+  slowMs: number
+}
+
+export const thirdOfReal: GateTimes = {
+  minReadyMs: 2_000,
+  addMs: [200, 1_000],
+  removeMs: [300, 3_000],
+  preStopMs: 5_000,
+  graceMs: 45_000,
+  windowSeconds: 2,
+  requestSeconds: 25,
+  longMs: 5_500,
+  slowMs: 5_000,
+}
