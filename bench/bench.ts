@@ -51,6 +51,12 @@ async function main(): Promise<number> {
   }
 }
 
+/** With what caused it: a failed `fetch` says nothing by itself. */
+function sentenceOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause === undefined ? error.message : `${error.message}: ${sentenceOf(error.cause)}`
+}
+
 type StartedMinio = () => Promise<S3Server>
 
 interface Flags {
@@ -114,7 +120,7 @@ async function repeat(scenario: Scenario, minio: StartedMinio, isQuick: boolean)
     }
     return { runs }
   } catch (error) {
-    return { runs, error: error instanceof Error ? error.message : String(error) }
+    return { runs, error: sentenceOf(error) }
   }
 }
 

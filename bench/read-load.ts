@@ -23,8 +23,10 @@ export const readLoad: Scenario = {
     const observed = await startBaseline(place, 'observed', recorded)
     const bare = await startBaseline(place, 'bare', recorded)
     const contenders = {
-      fresh: meter(service),
-      stale: meter(service, maxStale),
+      fresh: meter(service, {
+        probes: () => readMetric(service.url, 'configuration_service_store_probes_total'),
+      }),
+      stale: meter(service, { headers: maxStale }),
       observed: meter(observed),
       bare: meter(bare),
     }
@@ -56,12 +58,16 @@ async function inTurns(meters: Meter[], effort: Effort): Promise<void> {
   }
 }
 
-function meter(subject: Subject, headers: Record<string, string> = {}) {
+/** @param options.probes counts the store probes of the subject so far; a baseline has none */
+function meter(
+  subject: Subject,
+  options: { headers?: Record<string, string>; probes?: () => Promise<number> } = {},
+) {
+  const { headers = {}, probes: countProbes = async () => 0 } = options
   let rates: number[] = []
   let requests = 0
   let cpuSeconds = 0
   let probes = 0
-  const countProbes = () => readMetric(subject.url, 'configuration_service_store_probes_total')
   return {
     async load(seconds: number) {
       const probesBefore = await countProbes()
