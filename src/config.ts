@@ -81,7 +81,7 @@ export const settings = {
     variable: 'REDIS_URL',
     parse: redisUrls,
     unit: 'URLs',
-    help: 'Redis for the advisory lock, `redis://` or `rediss://`; several, separated by commas, form a quorum. Unset: a lock inside the process.',
+    help: 'Redis for the advisory lock, `redis://` or `rediss://`; several, separated by commas, form a quorum (of an even number the last is left out). Unset: a lock inside the process.',
     secret: true,
   },
   cacheDirectory: {
