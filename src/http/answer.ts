@@ -29,3 +29,10 @@ export function text(status: number, body: string): Answer {
 export function empty(status: number, headers: Record<string, string> = {}): Answer {
   return { status, headers, body: null }
 }
+
+/** Size of the body, bytes. */
+export function sizeOf({ headers, body }: Answer): number {
+  if (body === null) return 0
+  headers['Content-Length'] ??= Buffer.byteLength(body)
+  return Number(headers['Content-Length'])
+}

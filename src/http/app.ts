@@ -5,6 +5,7 @@
 import Koa, { type Context } from 'koa'
 import type { Observer } from '../observe.ts'
 import type { Resources } from '../resources/resources.ts'
+import { sizeOf } from './answer.ts'
 import { type Authenticate, authorize, identify } from './authentication.ts'
 import { createByteBudget } from './byte-budget.ts'
 import type { HttpSettings, Match, Route, Tools } from './call.ts'
@@ -29,6 +30,8 @@ export interface AppParts {
   authenticate?: Authenticate
 }
 
+/** Larger answers take their bytes from the budget until they are sent. */
+const largeAnswerBytes = 1024 * 1024
 const budget = {
   totalBytes: 64 * 1024 * 1024,
   smallBytes: 64 * 1024,
@@ -79,5 +82,12 @@ async function perform(
   if (role !== 'open' && match.scope !== undefined) {
     authorize(principal, role, match.scope.project)
   }
-  exchange.answer = await handle({ match, ctx, principal, startedMs: exchange.startedMs }, tools)
+  const answer = await handle({ match, ctx, principal, startedMs: exchange.startedMs }, tools)
+  const sizeBytes = sizeOf(answer)
+  if (sizeBytes > largeAnswerBytes) {
+    answer.release = await tools.budget.take(sizeBytes)
+    // A client that stops reading must not keep what others wait for.
+    ctx.res.setTimeout(parts.settings.requestTimeoutMs)
+  }
+  exchange.answer = answer
 }

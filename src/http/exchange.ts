@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, Middleware } from 'koa'
 import type { Observer } from '../observe.ts'
-import type { Answer } from './answer.ts'
+import { type Answer, sizeOf } from './answer.ts'
 import type { Match, Route } from './call.ts'
 import { asServiceError, renderError } from './errors.ts'
 import { fullPattern } from './router.ts'
@@ -73,10 +73,14 @@ function tellFailure(observer: Observer, { state }: Context, error: unknown): vo
 
 function send(response: ServerResponse, { id, answer }: Exchange): void {
   if (answer === undefined) throw new Error('nobody answered')
+  // Its client left before there was an answer, and its line is in the log.
+  if (response.destroyed) {
+    answer.release?.()
+    return
+  }
   const { status, headers, body } = answer
   headers['X-Request-Id'] = id
-  if (body !== null) headers['Content-Length'] ??= Buffer.byteLength(body)
-  else if (status === 200) headers['Content-Length'] = 0
+  if (body !== null || status === 200) headers['Content-Length'] = sizeOf(answer)
   response.writeHead(status, headers)
   response.end(body)
 }
@@ -85,11 +89,12 @@ function send(response: ServerResponse, { id, answer }: Exchange): void {
 function tell(observer: Observer, { id, startedMs, answer }: Exchange, ctx: Context): void {
   answer?.release?.()
   const durationMs = Math.round((performance.now() - startedMs) * 100) / 100
-  const gone = !ctx.res.writableFinished
+  // A socket that broke fails the last writes, and Node calls the answer finished all the same.
+  const gone = !ctx.res.writableFinished || ctx.req.socket.destroyed
   const status = gone ? 499 : ctx.res.statusCode
   const route = routeOf(ctx.state.route)
   const method = methods.has(ctx.method) ? ctx.method : 'OTHER'
-  const bytes = gone ? 0 : Number(answer?.headers['Content-Length'] ?? 0)
+  const bytes = gone || answer === undefined ? 0 : sizeOf(answer)
   const line: Record<string, unknown> = { requestId: id, method, route, status, durationMs, bytes }
   const code = gone ? 'client_gone' : answer?.code
   if (code !== undefined) line.code = code

@@ -128,7 +128,7 @@ const paging = ['pageSize', 'nextPageKey', 'maxStale'] as const
 const atCommit = ['gitCommitID', 'commitID'] as const
 const writing = ['idempotencyKey', 'commitMessage', 'keptnUser'] as const
 const readRefusals = [400, 401, 403, 404, 503]
-const writeRefusals = [400, 401, 403, 404, 408, 409, 413, 422, 503]
+const writeRefusals = [400, 401, 403, 404, 408, 409, 413, 415, 422, 503]
 
 /** Every operation, by its id in the route table. */
 export const operations: Readonly<Record<string, Operation>> = {

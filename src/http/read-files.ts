@@ -19,15 +19,15 @@ interface Rendered {
 }
 
 const keptBytes = 32 * 1024 * 1024
-/** Larger answers are not kept, and take their bytes from the budget while they are sent. */
-const largeBytes = 1024 * 1024
+/** Larger ones are not kept. */
+const maxKeptBytes = 1024 * 1024
 const bytesType = 'application/octet-stream'
 
 /** Builds the handler of `GET` of one file; the answers in JSON that it made last are kept. */
 export function createFileReader(): (call: Call, tools: Tools) => Promise<Answer> {
   const kept = new LRUCache<Match, Rendered>({
     maxSize: keptBytes,
-    maxEntrySize: largeBytes,
+    maxEntrySize: maxKeptBytes,
     sizeCalculation: ({ sizeBytes }) => sizeBytes + 1_000,
   })
 
@@ -37,21 +37,21 @@ export function createFileReader(): (call: Call, tools: Tools) => Promise<Answer
     const context = readContext(call, tools.settings)
     const file = await tools.resources.readFile(scopeOf(call), match.resource.path, context)
     const bounded = context.maxStaleSeconds !== undefined
-    if (wantsBytes(call)) return answerWith(renderBytes(file), { call, tools, file, bounded })
+    if (wantsBytes(call)) return answerWith(renderBytes(file), { call, file, bounded })
     let rendered = kept.get(match)
     if (rendered?.oid !== file.oid || rendered.commit !== file.commit) {
       rendered = renderJson(file, match.resource.uri.asAsked)
       kept.set(match, rendered)
     }
-    return answerWith(rendered, { call, tools, file, bounded })
+    return answerWith(rendered, { call, file, bounded })
   }
 }
 
 function answerWith(
   rendered: Rendered,
-  options: { call: Call; tools: Tools; file: FileAnswer; bounded: boolean },
-): Answer | Promise<Answer> {
-  const { call, tools, file, bounded } = options
+  options: { call: Call; file: FileAnswer; bounded: boolean },
+): Answer {
+  const { call, file, bounded } = options
   const headers: Answer['headers'] = { ETag: rendered.tag, Vary: 'Accept' }
   addFreshness(headers, file.proof, bounded)
   if (isNotModified(call.ctx.req.headers['if-none-match'], rendered.tag)) {
@@ -60,16 +60,7 @@ function answerWith(
   headers['Content-Type'] = rendered.type
   headers['Content-Length'] = rendered.sizeBytes
   if (rendered.type === bytesType) headers['X-Content-Type-Options'] = 'nosniff'
-  const answer: Answer = { status: 200, headers, body: rendered.body }
-  return rendered.sizeBytes > largeBytes ? withinBudget(answer, rendered, tools) : answer
-}
-
-async function withinBudget(
-  answer: Answer,
-  { sizeBytes }: Rendered,
-  tools: Tools,
-): Promise<Answer> {
-  return { ...answer, release: await tools.budget.take(sizeBytes) }
+  return { status: 200, headers, body: rendered.body }
 }
 
 function renderJson(file: FileAnswer, asAsked: string): Rendered {

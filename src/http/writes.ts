@@ -122,6 +122,7 @@ function parseFile(body: Buffer): { content: Buffer; message?: string | null | u
 function write(work: (writing: Writing) => Promise<Outcome>): Handler {
   return async (call, tools) => {
     const { settings } = tools
+    refuseEncoding(call)
     const limits = { maxBytes: settings.maxBodyBytes, timeoutMs: timeLeftMs(call, settings) }
     const { bytes: body, release } = await readBody(call.ctx.req, limits, tools.budget)
     try {
@@ -131,6 +132,13 @@ function write(work: (writing: Writing) => Promise<Outcome>): Handler {
       release()
     }
   }
+}
+
+/** What is packed would be stored as it is, or be taken for broken JSON. */
+function refuseEncoding({ ctx }: Call): void {
+  const encoding = ctx.req.headers['content-encoding'] ?? 'identity'
+  if (encoding === 'identity') return
+  throw new ServiceError('unsupported_media_type', 'Content-Encoding is not supported')
 }
 
 function writeContext(

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert'
 import { ServiceError } from '../../src/errors.ts'
 import type { Principal, Role } from '../../src/http/app.ts'
 import type { ReadContext } from '../../src/resources/resources.ts'
+import { waitFor } from '../support/processes.ts'
 import {
   blobB,
   commitA,
@@ -140,7 +141,7 @@ test('a connection that breaks is no failure, and nothing of its bytes is in the
   const socket = connect(app.port, '127.0.0.1')
   socket.end(`${head}Transfer-Encoding: chunked\r\n\r\nzz\r\n`)
   await once(socket.resume(), 'close')
-  while (app.lines.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  await waitFor(() => app.lines.length > 0, { what: 'the line of the request' })
   assert.equal(
     app.lines.map(({ event, status }) => [event, status]),
     [['request', 499]],

@@ -1,12 +1,15 @@
+import { connect } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { FileAnswer, ReadContext, ResourcePath, Scope } from '../../src/resources/resources.ts'
+import { waitFor } from '../support/processes.ts'
 import { blobB, commitA, fresh, type RunningApp, send, startApp } from './app-harness.ts'
 
 const test = suite('files over http')
 const content = Buffer.from('a: 1\n')
 const etag = `"${blobB}.${commitA}"`
 let app: RunningApp
+let patient: RunningApp | undefined
 let asked: { scope: Scope; path: ResourcePath; context: ReadContext }[] = []
 let answer: FileAnswer
 
@@ -21,6 +24,10 @@ test.before(async () => {
 test.before.each(() => {
   asked = []
   answer = { content, oid: blobB, commit: commitA, proof: fresh }
+})
+test.after.each(async () => {
+  await patient?.close()
+  patient = undefined
 })
 test.after(() => app.close())
 
@@ -156,6 +163,51 @@ test('a large answer is whole', async () => {
   answer = { ...answer, content: Buffer.alloc(3 * 1024 * 1024, 'x') }
   const got = await send(app.port, 'GET', '/v1/project/p/resource/large')
   assert.ok(got.json.resourceContent === answer.content.toString('base64'))
+})
+
+test('what a large answer takes is given back, whether its client reads it, leaves, or stops reading', async () => {
+  const content = Buffer.alloc(20 * 1024 * 1024)
+  let wait: Promise<void> | undefined
+  const { port, lines } = await startApp(
+    {
+      async readFile() {
+        await wait
+        return { ...answer, content }
+      },
+    },
+    { settings: { requestTimeoutMs: 1_000 } },
+  ).then((started) => {
+    patient = started
+    return started
+  })
+  const path = '/v1/project/p/resource/large?raw'
+  const head = `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
+  const told = (count: number) =>
+    waitFor(() => lines.length === count, { what: 'the line of the request', timeoutMs: 10_000 })
+
+  for (let count = 1; count <= 3; count++) {
+    let goOn = () => {}
+    wait = new Promise((resolve) => {
+      goOn = resolve
+    })
+    const socket = connect(port, '127.0.0.1')
+    await new Promise((resolve) => socket.write(head, resolve))
+    socket.destroy()
+    await told(count)
+    goOn()
+  }
+  wait = undefined
+  for (let count = 4; count <= 6; count++) {
+    const socket = connect(port, '127.0.0.1')
+    socket.write(head)
+    socket.pause()
+    await told(count)
+    assert.is(lines.at(-1)?.status, 499)
+    socket.destroy()
+  }
+  for (let i = 0; i < 4; i++) {
+    assert.ok((await send(port, 'GET', path)).bytes.equals(content))
+  }
 })
 
 test.run()

@@ -1,9 +1,11 @@
 import { request } from 'node:http'
 import { connect } from 'node:net'
+import { gzipSync } from 'node:zlib'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Outcome } from '../../src/repository/repository.ts'
 import type { FileWrite, Precondition, Scope, WriteContext } from '../../src/resources/resources.ts'
+import { waitFor } from '../support/processes.ts'
 import { blobB, commitA, type RunningApp, send, startApp, written } from './app-harness.ts'
 
 interface Seen {
@@ -457,16 +459,26 @@ test('the bytes of a body are given back once it was answered', async () => {
   }
 })
 
+test('a body that is packed is refused rather than stored so', async () => {
+  for (const path of [one, `${one}?raw`, list]) {
+    const headers = { 'content-encoding': 'gzip' }
+    const got = await send(app.port, 'PUT', path, { headers, body: gzipSync('{}') })
+    assert.is(got.status, 415, path)
+  }
+  const headers = { 'content-encoding': 'identity' }
+  assert.is((await send(app.port, 'PUT', one, { headers, json: {} })).status, 200)
+  assert.is(seen.length, 1)
+})
+
 test('half a body is a client that went away, and nothing is written', async () => {
   const socket = connect(app.port, '127.0.0.1')
   const head = `PUT ${one} HTTP/1.1\r\nHost: x\r\nX-Request-Id: half\r\nContent-Length: 100\r\n\r\n{"re`
   await new Promise((resolve) => socket.write(head, resolve))
   await new Promise((resolve) => setImmediate(resolve))
   socket.destroy()
-  while (!app.lines.some(({ requestId }) => requestId === 'half')) {
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  const line = app.lines.find(({ requestId }) => requestId === 'half')
+  const find = () => app.lines.find(({ requestId }) => requestId === 'half')
+  await waitFor(() => find() !== undefined, { what: 'the line of the request' })
+  const line = find()
   assert.is(line?.status, 499)
   assert.is(line?.code, 'client_gone')
   assert.is(seen.length, 0)
