@@ -35,7 +35,7 @@ export function audit(store: VirtualStore, journal: Journal): string[] {
       ({ key, createdAt }) => key === keyOf(project, 1) && createdAt !== null,
     )?.createdAt
     checkKeys({ log, writes, beganAt: beganAt ?? Number.POSITIVE_INFINITY }, say)
-    checkDropped(store.attempts, project, writes, say)
+    checkAttempts(store, project, writes, say)
     for (const read of journal.commitReads)
       if (read.project === project) checkCommitRead(log, read, journal, say)
   }
@@ -214,28 +214,33 @@ function checkKeys(
     }
 }
 
-/** "A request that was answered, 503 included, is dropped from every later evaluation." */
-function checkDropped(
-  attempts: readonly Attempt[],
+/** What was sent: nothing that was answered already, and no pack that was not acknowledged. */
+function checkAttempts(
+  store: VirtualStore,
   project: string,
   writes: WriteRecord[],
   say: Say,
 ): void {
   const firsts = new Map<string, Attempt>()
-  for (const attempt of attempts)
+  for (const attempt of store.attempts)
     if (attempt.key.startsWith(`projects/${project}/log/`)) {
       const content = sha256(attempt.body)
       if (!firsts.has(content)) firsts.set(content, attempt)
     }
-  const triesBy = new Map(writes.map((record) => [record.id, record]))
-  for (const { body, stamp, replica, key } of firsts.values())
-    for (const { type, content } of parseEntry(body).objects.values()) {
-      if (type !== 'commit') continue
-      const id = parseCommit(content).message
-      const tries = triesBy.get(id)?.tries.filter((one) => one.replica === replica) ?? []
+  const triesBy = new Map(writes.map((record) => [record.id, record.tries]))
+  for (const { body, stamp, replica, key } of firsts.values()) {
+    const { objects, transaction } = parseEntry(body)
+    for (const { name } of transaction.packs) {
+      const at = store.acknowledged.get(`projects/${project}/packs/${name}`)
+      if (at === undefined || at > stamp) say(`${replica} sent ${key} before its pack was there`)
+    }
+    for (const { type, content } of objects.values()) {
+      const id = type === 'commit' ? parseCommit(content).message : ''
+      const tries = triesBy.get(id)?.filter((one) => one.replica === replica) ?? []
       if (tries.length > 0 && tries.every((one) => one.answeredAt < stamp))
         say(`${replica} sent ${id} for ${key} after it had answered it`)
     }
+  }
 }
 
 /** A read as of a commit depends on that commit's tree alone. */

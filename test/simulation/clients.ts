@@ -84,6 +84,8 @@ export function createClients(options: {
     violations: [],
     counts: new Map(),
   }
+  /** Worlds with large files have many of them. */
+  const largeShare = world.chance.pick([0, 0, 0, 0, 0, 0, 0, 0, 0, 0.25])
   let ids = 0
 
   function count(name: string): void {
@@ -276,6 +278,7 @@ export function createClients(options: {
           file: chance.pick(files),
           held: null,
           id: `${ids + 1}`,
+          largeShare,
         },
         chance,
       )
@@ -329,7 +332,7 @@ export function createClients(options: {
           continue
         }
         const held = seen.get(`${project} ${file}`) ?? null
-        const action = drawChange({ kind, file, held, id: `${ids + 1}` }, chance)
+        const action = drawChange({ kind, file, held, id: `${ids + 1}`, largeShare }, chance)
         const record = newWrite(project, action, chance.happens(0.4))
         const end = await tryUntilKnown(record, chance)
         if (end.outcome?.commit) known.push({ project, commit: end.outcome.commit })
@@ -370,14 +373,14 @@ function drawKind(chance: Chance): Kind {
 }
 
 function drawChange(
-  of: { kind: Kind; file: string; held: string | null; id: string },
+  of: { kind: Kind; file: string; held: string | null; id: string; largeShare: number },
   chance: Chance,
 ): Change {
   const { kind, file, held } = of
   if (kind === 'create' || kind === 'delete') return { kind }
   if (kind === 'remove') return { kind, file }
   const repeated = held !== null && chance.happens(0.15)
-  const value = repeated ? held : chance.happens(0.02) ? large(of.id, chance) : `v${of.id}`
+  const value = repeated ? held : chance.happens(of.largeShare) ? large(of.id, chance) : `v${of.id}`
   return kind === 'swap'
     ? { kind: 'put', file, value, expected: held }
     : { kind: 'put', file, value }
@@ -385,7 +388,7 @@ function drawChange(
 
 /** More than fits into an entry, and does not deflate. */
 function large(id: string, chance: Chance): string {
-  const words = Array.from({ length: 8_000 }, () => chance.fraction().toString(36).slice(2))
+  const words = Array.from({ length: 12_000 }, () => chance.fraction().toString(36).slice(2))
   return `v${id} ${words.join('')}`
 }
 

@@ -118,6 +118,8 @@ export async function runSchedule(
   if (end !== 'done') failures.push(`it does not end: ${end}`)
   failures.push(...judge(journal), ...audit(store, journal))
   const counts = new Map([...store.counts, ...replicas.counters, ...journal.counts])
+  const spilled = store.calls.filter(({ key }) => /^projects\/\w+\/packs\//.test(key))
+  counts.set('pack spilled', spilled.length)
   for (const [name, count] of lock.counts) counts.set(`lock ${name}`, count)
   for (const size of replicas.histograms.get('batch_requests') ?? [])
     counts.set(`batch of ${size}`, (counts.get(`batch of ${size}`) ?? 0) + 1)

@@ -80,6 +80,8 @@ export interface VirtualStore {
   readonly objects: ReadonlyMap<string, Held>
   readonly attempts: readonly Attempt[]
   readonly calls: readonly Call[]
+  /** When a put was acknowledged, by key, in the world's order. */
+  readonly acknowledged: ReadonlyMap<string, number>
   /** How often each operation met each course. */
   readonly counts: Map<string, number>
   setWeather(weather: Weather): void
@@ -105,6 +107,7 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
   const objects = new Map<string, Held>()
   const attempts: Attempt[] = []
   const calls: Call[] = []
+  const acknowledged = new Map<string, number>()
   const counts = new Map<string, number>()
   let course = weather
   const chance = world.chance.fork()
@@ -220,9 +223,12 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
           throw error
         }
       },
-      put: (key, body, options) => {
+      put: async (key, body, options) => {
         const copy = Buffer.from(body)
-        return perform(caller, { operation: 'put', key, body, options }, () => write(key, copy))
+        const call = { operation: 'put' as const, key, body, options }
+        const result = await perform(caller, call, () => write(key, copy))
+        acknowledged.set(key, world.stamp())
+        return result
       },
       list: (options) =>
         perform(
@@ -243,6 +249,7 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
     objects,
     attempts,
     calls,
+    acknowledged,
     counts,
     setWeather(next) {
       course = next

@@ -76,7 +76,7 @@ export function drawWeather(world: World, replicas: string[], lastsMs: number): 
     get: some(readTroubles, chance),
     list: some(listTroubles, chance),
   }
-  const outages = Array.from({ length: chance.pick([0, 0, 0, 1, 2]) }, () =>
+  const outages = Array.from({ length: chance.pick([0, 0, 1, 2]) }, () =>
     drawOutage(chance, replicas, lastsMs),
   )
   return (call) => {
