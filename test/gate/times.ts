@@ -32,6 +32,6 @@ export const thirdOfReal: GateTimes = {
   graceMs: 45_000,
   windowSeconds: 2,
   requestSeconds: 25,
-  longMs: 5_500,
+  longMs: 7_000,
   slowMs: 5_000,
 }
