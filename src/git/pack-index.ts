@@ -4,8 +4,8 @@ import { crc32 } from 'node:zlib'
 import { applyDelta } from './delta.ts'
 import { indexDeltaPack } from './delta-pack.ts'
 import { type GitObject, hashObject, type ObjectType, type Oid } from './objects.ts'
-import { scanPack, trailerBytes } from './pack.ts'
-import { inflateEntry, parseEntryHeader } from './pack-entry.ts'
+import { type PackedObject, packHeaderBytes, scanPack, trailerBytes } from './pack.ts'
+import { encodeEntryHeader, inflateEntry, parseEntryHeader } from './pack-entry.ts'
 
 export interface PackIndex {
   readonly count: number
@@ -46,6 +46,20 @@ export async function indexPack(pack: Buffer): Promise<Buffer> {
       crc32: crc32(pack.subarray(offset, end)),
     })
   }
+  return encodeIndex(entries, pack.subarray(pack.length - trailerBytes))
+}
+
+/**
+ * Makes the index of a pack that `encodePack` has just written of these objects, without reading it back.
+ * @param objects in the order in which they lie
+ */
+export function indexEncodedPack(objects: readonly PackedObject[], pack: Buffer): Buffer {
+  let end = packHeaderBytes
+  const entries = objects.map(({ oid, type, sizeBytes, deflated }): IndexEntry => {
+    const offset = end
+    end += encodeEntryHeader(type, sizeBytes).length + deflated.length
+    return { oid, offset, crc32: crc32(pack.subarray(offset, end)) }
+  })
   return encodeIndex(entries, pack.subarray(pack.length - trailerBytes))
 }
 

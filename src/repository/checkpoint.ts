@@ -153,7 +153,7 @@ export async function loadOutcomes(
 
 /** Makes a segment again from the log. @throws Error where the log no longer gives the same */
 export async function remakeSegment(place: Place, info: SegmentInfo): Promise<Segment> {
-  const segment = await rollSegment(await fetchEntries(place, info))
+  const segment = rollSegment(await fetchEntries(place, info))
   if (segment.info.sha256 !== info.sha256) {
     throw new Error(`entries ${info.from} to ${info.to} are not what they were`)
   }

@@ -58,8 +58,8 @@ export function createObjects(
   /** Rolls entries away; they stay readable where they are until their pack is. */
   const roll = (entries: Entry[]) => {
     const before = generation
-    rolling = rolling.then(async () => {
-      const segment = await rollSegment(entries)
+    rolling = rolling.then(() => {
+      const segment = rollSegment(entries)
       if (before !== generation) return
       segments.push(segment.info)
       packs.push(openSegment(place, segment.info, segment))

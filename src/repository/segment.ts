@@ -5,7 +5,7 @@
  */
 import type { Oid } from '../git/objects.ts'
 import { encodePack } from '../git/pack.ts'
-import { indexPack } from '../git/pack-index.ts'
+import { indexEncodedPack } from '../git/pack-index.ts'
 import { type Entry, type EntryObject, sha256 } from './entry.ts'
 import { type KeyedOutcome, keyedOutcomes } from './outcomes.ts'
 
@@ -53,14 +53,14 @@ export function isFull(entries: readonly Entry[]): boolean {
 }
 
 /** Rolls entries into a segment. Spilled packs stay where they are. */
-export async function rollSegment(entries: readonly Entry[]): Promise<Segment> {
+export function rollSegment(entries: readonly Entry[]): Segment {
   const objects = new Map<Oid, EntryObject>()
   for (const entry of entries) {
     for (const object of entry.objects)
       if (!objects.has(object.oid)) objects.set(object.oid, object)
   }
   const pack = encodePack([...objects.values()])
-  const index = await indexPack(pack)
+  const index = indexEncodedPack([...objects.values()], pack)
   const keyed = entries.flatMap(keyedOutcomes)
   const outcomes = encodeOutcomes(keyed)
   return {

@@ -21,6 +21,8 @@ const lockWaitMs = 2_000
 const lockSkipMs = 10_000
 /** A lock is kept from batch to batch for so long, so that it is not handed over for every entry. */
 const lockHoldMs = 50
+/** So long a lock that others want is kept for clients that were just answered, and will be back. */
+const lingerMs = 3
 /** After losing a slot a writer looks before it creates, for so long. */
 const rivalryMs = 1_000
 const packTimeoutMs = 4 * storeTimeoutMs
@@ -32,6 +34,13 @@ export interface Writer {
   write(request: WriteRequest): Promise<Outcome>
   /** Requests that wait or are being written. */
   readonly queued: number
+}
+
+interface HeldLock {
+  sinceMs: number
+  /** Whether others want it. */
+  contended: boolean
+  release(): Promise<void>
 }
 
 interface Waiting extends BatchRequest {
@@ -55,6 +64,7 @@ export function createWriter(options: {
   let isRunning = false
   let skipLockUntilMs = 0
   let rivalUntilMs = 0
+  let held: HeldLock | null = null
 
   const sleep = (delayMs: number) =>
     new Promise<void>((resolve) => {
@@ -131,34 +141,40 @@ export function createWriter(options: {
 
   const run = async () => {
     isRunning = true
-    let release: (() => Promise<void>) | null = null
-    let heldSinceMs = 0
     try {
       // Requests that arrive in the same turn share the first batch.
       await null
       while (queue.length > 0) {
-        if (!release) {
-          release = await takeLock()
-          heldSinceMs = clock.monotonicMs()
-        }
+        held ??= await takeLock()
         const batch = take()
         busy = batch.length
         await commit(batch)
         busy = 0
-        if (release && clock.monotonicMs() - heldSinceMs > lockHoldMs) {
-          await release()
-          release = null
-        }
+        await keepOrGiveBack()
       }
     } finally {
       busy = 0
       isRunning = false
-      await release?.()
+      await giveBack()
     }
   }
 
-  /** Takes the advisory lock where it helps. @returns what gives it back, or null to go on without it */
-  const takeLock = async (): Promise<(() => Promise<void>) | null> => {
+  /** Keeps a lock that others want for some batches, and a moment for clients that were just answered. */
+  const keepOrGiveBack = async () => {
+    if (!held) return
+    const isOver = () => held !== null && clock.monotonicMs() - held.sinceMs > lockHoldMs
+    if (held.contended && queue.length === 0 && !isOver()) await sleep(lingerMs)
+    if (queue.length === 0 || isOver()) await giveBack()
+  }
+
+  const giveBack = async () => {
+    const { release } = held ?? {}
+    held = null
+    await release?.()
+  }
+
+  /** Takes the advisory lock where it helps. @returns null to go on without it */
+  const takeLock = async (): Promise<HeldLock | null> => {
     const startedMs = clock.monotonicMs()
     if (startedMs < skipLockUntilMs) {
       observer.count('lock_skipped_total')
@@ -167,8 +183,9 @@ export function createWriter(options: {
     const answer = await lock.acquire(project, { waitMs: lockWaitMs })
     observer.record('lock_wait_seconds', (clock.monotonicMs() - startedMs) / 1000)
     if (answer.result === 'held') {
-      if (answer.contended) rivalUntilMs = clock.monotonicMs() + rivalryMs
-      return () => answer.release()
+      const sinceMs = clock.monotonicMs()
+      if (answer.contended) rivalUntilMs = sinceMs + rivalryMs
+      return { sinceMs, contended: answer.contended, release: () => answer.release() }
     }
     if (answer.result === 'busy') skipLockUntilMs = clock.monotonicMs() + lockSkipMs
     observer.count('lock_skipped_total')
@@ -194,7 +211,7 @@ export function createWriter(options: {
           committer: settings.committer,
           upload,
         })
-        live = giveBack(plan, live)
+        live = putBack(plan, live)
         if (plan.entry === null ? await settleByProof(plan) : await land(plan)) {
           observer.record('commit_seconds', (clock.monotonicMs() - startedMs) / 1000)
           observer.record('batch_requests', live.length)
@@ -234,7 +251,7 @@ export function createWriter(options: {
   }
 
   /** Puts what did not fit back in front, and answers what no entry and no proof decides. */
-  const giveBack = (plan: Plan<Waiting>, live: Waiting[]): Waiting[] => {
+  const putBack = (plan: Plan<Waiting>, live: Waiting[]): Waiting[] => {
     queue.unshift(...plan.left.filter(({ isAnswered }) => !isAnswered))
     for (const [waiting, verdict] of plan.verdicts) {
       if (verdict.by === 'log') waiting.answer(verdict.outcome)
@@ -338,6 +355,8 @@ export function createWriter(options: {
   const win = (plan: Plan<Waiting>, etag: string, started: Moment): true => {
     const entry = plan.entry as NonNullable<typeof plan.entry>
     observer.record('entry_bytes', entry.bytes.length)
+    // Who holds the lock has seen what the holder before it wrote, and nobody writes now.
+    if (held) rivalUntilMs = 0
     log.won(entry, { etag, started }, plan.spilled)
     answerAll(plan)
     return true

@@ -4,7 +4,13 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { hashObject, type Oid } from '../../src/git/objects.ts'
 import { encodePack, packObject } from '../../src/git/pack.ts'
-import { encodeIndex, indexPack, parseIndex, readPacked } from '../../src/git/pack-index.ts'
+import {
+  encodeIndex,
+  indexEncodedPack,
+  indexPack,
+  parseIndex,
+  readPacked,
+} from '../../src/git/pack-index.ts'
 import { requireServers } from '../support/programs.ts'
 import { deltaPack, refDeltaPack } from './delta-packs.ts'
 import { type StockGit, stockGit } from './stock-git.ts'
@@ -37,6 +43,16 @@ test('every object is found and read, and nothing else of the pack is', async ()
     assert.equal([object.type, object.content.toString()], ['blob', `file ${at}\n`])
   }
   assert.equal(ranges, { sizeBytes: pack.length - 32, calls: 300 })
+})
+
+test('a pack that was just written has the index that reading it back gives', async () => {
+  const mixed = [
+    ...objects,
+    packObject('blob', Buffer.alloc(300_000, 'a')),
+    packObject('tree', Buffer.alloc(0)),
+  ]
+  const written = encodePack(mixed)
+  assert.equal(indexEncodedPack(mixed, written), await indexPack(written))
 })
 
 test('what a pack does not hold is not found', async () => {
