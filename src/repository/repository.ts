@@ -63,7 +63,6 @@ export interface Proof {
 }
 
 export interface ReadOptions {
-  signal?: AbortSignal
   /** Milliseconds from now in which the answer is wanted, at most; 503 past it. */
   timeoutMs: number
   /** Answer from a state proven at most so many seconds ago, without asking the store. What it lacks takes the ordinary way. */
