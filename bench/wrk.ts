@@ -1,4 +1,4 @@
-/** Load of plain GETs by wrk, which takes a fifth of the processor time that a client in Node would take from the server. */
+/** Load of plain GETs by wrk: on two cores a client takes from the server what it needs itself. */
 
 import { startProcess } from '../test/support/processes.ts'
 import { needProgram } from '../test/support/programs.ts'
