@@ -10,6 +10,8 @@ export interface Clock {
    * @returns what cancels it; to cancel twice, or too late, does nothing
    */
   schedule(delayMs: number, work: () => void): () => void
+  /** Calls `work` once, when what has arrived by now was looked at. */
+  soon(work: () => void): void
 }
 
 export interface Randomness {

@@ -11,6 +11,7 @@ export const systemClock: Clock = {
     const timer = setTimeout(work, Math.min(Math.max(delayMs, 0), longestTimerMs))
     return () => clearTimeout(timer)
   },
+  soon: (work) => void setImmediate(work),
 }
 
 export const systemRandomness: Randomness = {

@@ -35,7 +35,7 @@ export function createFreshness(options: {
 
   const mayStart = () => running === lateProbes && running < probesAtOnce
 
-  const start = async (): Promise<void> => {
+  const start = (readers: Deferred<void>) => {
     const startedMs = clock.monotonicMs()
     const late = createDeferred<void>()
     let isLate = false
@@ -48,38 +48,52 @@ export function createFreshness(options: {
       late.resolve()
       startNext()
     })
-    try {
-      await options.probe(late.promise)
-      usualMs += (clock.monotonicMs() - startedMs - usualMs) / 8
-    } finally {
+    const end = (settle: () => void) => {
       cancelTimer()
       running--
       if (isLate) lateProbes--
       observer.record('probe_seconds', (clock.monotonicMs() - startedMs) / 1000)
-      startNext()
+      // What arrived together with the answer shares the next probe, which is on its way while these readers are answered.
+      clock.soon(() => {
+        startNext()
+        settle()
+      })
     }
+    options.probe(late.promise).then(
+      () => {
+        usualMs += (clock.monotonicMs() - startedMs - usualMs) / 8
+        end(readers.resolve)
+      },
+      (error) => end(() => readers.reject(error)),
+    )
   }
 
   const startNext = () => {
     if (!next || !mayStart()) return
-    const waiting = next
+    const { cancelTimer, ...readers } = next
     next = null
-    waiting.cancelTimer()
-    start().then(waiting.resolve, waiting.reject)
+    cancelTimer()
+    start(readers)
+  }
+
+  const createNext = () => {
+    const waiting = createDeferred<void>()
+    const cancelTimer = clock.schedule(options.waitMs, () => {
+      if (next?.promise !== waiting.promise) return
+      next = null
+      waiting.reject(options.tooLate())
+    })
+    return { ...waiting, cancelTimer }
   }
 
   return {
     fresh() {
-      if (next) return next.promise
-      if (mayStart()) return start()
-      const waiting = createDeferred<void>()
-      const cancelTimer = clock.schedule(options.waitMs, () => {
-        if (next?.promise !== waiting.promise) return
-        next = null
-        waiting.reject(options.tooLate())
-      })
-      next = { ...waiting, cancelTimer }
-      return waiting.promise
+      if (!next) {
+        next = createNext()
+        // What else arrives in this turn of the event loop shares the probe.
+        clock.soon(startNext)
+      }
+      return next.promise
     },
   }
 }

@@ -151,6 +151,7 @@ export function createLog(options: {
     const started = momentOf(clock)
     const { seq } = snapshot
     const finished = new AbortController()
+    let isHedged = false
     const byGet = async () => {
       for (let look = 0; look < looksBeforeList; look++) {
         const next = snapshot.seq + 1
@@ -165,12 +166,13 @@ export function createLog(options: {
     }
     const byList = async () => {
       await late
-      if (!finished.signal.aborted) await followByList(Math.max(0, seq - 1))
+      isHedged = true
+      await followByList(Math.max(0, seq - 1))
     }
     try {
       await firstToSucceed([byGet(), byList()])
     } finally {
-      finished.abort(probeEnded)
+      if (isHedged) finished.abort(probeEnded)
     }
     markProven(started)
   }

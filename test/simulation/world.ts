@@ -146,6 +146,7 @@ function createClock(world: World, actor: Actor): Clock {
     nowMs: () => Math.floor(epochMs + world.nowMs() + actor.wallErrorMs),
     monotonicMs,
     schedule: (delayMs, work) => at(monotonicMs() + delayMs + lateness.fraction(), work),
+    soon: (work) => void world.after(0, work, actor),
   }
 }
 
