@@ -1,6 +1,6 @@
 /** Git's objects: their names, and the three kinds that we write. @see gitformat-pack, git-hash-object */
 
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { compareBytes, fromByteString, toByteString } from './bytes.ts'
 
 declare const oidBrand: unique symbol
@@ -49,8 +49,8 @@ export function parseOid(text: string): Oid | null {
 
 /** Names an object by its type and content. @see git-hash-object */
 export function hashObject(type: ObjectType, content: Buffer): Oid {
-  const header = `${type} ${content.length}\0`
-  return createHash('sha1').update(header, 'latin1').update(content).digest('hex') as Oid
+  const header = Buffer.from(`${type} ${content.length}\0`, 'latin1')
+  return hash('sha1', Buffer.concat([header, content])) as Oid
 }
 
 /**

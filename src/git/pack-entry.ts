@@ -56,13 +56,15 @@ export function parseEntryHeader(bytes: Buffer, at: number): EntryHeader {
 }
 
 /**
- * Deflates an object. Git's objects are mostly a few hundred bytes, for which zlib's usual tables (256 KiB) cost more
- * than the work; a small window does the same to them.
+ * Deflates an object. Most of Git's objects are small, and zlib's usual tables (256 KiB) cost them more than the work; a
+ * window that holds all of one does the same to it.
  */
 export function deflateObject(content: Buffer): Buffer {
-  if (content.length > 2_048) return deflateSync(content)
+  if (content.length > 8_192) return deflateSync(content)
   const chunkSize = content.length + 64
-  return deflateSync(content, { windowBits: 11, memLevel: 4, chunkSize })
+  return content.length > 2_048
+    ? deflateSync(content, { windowBits: 13, memLevel: 6, chunkSize })
+    : deflateSync(content, { windowBits: 11, memLevel: 4, chunkSize })
 }
 
 /**

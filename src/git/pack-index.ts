@@ -1,5 +1,5 @@
 /** Indexes of packs, and reading single objects through them. @see gitformat-pack */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { applyDelta } from './delta.ts'
 import { indexDeltaPack } from './delta-pack.ts'
@@ -236,5 +236,5 @@ function lowerBound(from: number, to: number, compare: (at: number) => number): 
 }
 
 function sha1(bytes: Buffer): Buffer {
-  return createHash('sha1').update(bytes).digest()
+  return hash('sha1', bytes, 'buffer')
 }

@@ -1,5 +1,5 @@
 /** Packs of whole objects: what an entry of the log carries. @see gitformat-pack */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { hashObject, type ObjectType, type Oid } from './objects.ts'
 import {
   deflateObject,
@@ -40,9 +40,15 @@ export interface ScannedEntry extends EntryHeader {
 export const packHeaderBytes = 12
 export const trailerBytes = 20
 
-/** Hashes and deflates an object, ready for `encodePack`. */
-export function packObject(type: ObjectType, content: Buffer): PackedObject {
-  const oid = hashObject(type, content)
+/**
+ * Deflates an object, ready for `encodePack`.
+ * @param oid its name, where that is known already
+ */
+export function packObject(
+  type: ObjectType,
+  content: Buffer,
+  oid = hashObject(type, content),
+): PackedObject {
   return { oid, type, sizeBytes: content.length, deflated: deflateObject(content) }
 }
 
@@ -109,5 +115,5 @@ function verifyFrame(pack: Buffer): number {
 }
 
 function sha1(bytes: Buffer): Buffer {
-  return createHash('sha1').update(bytes).digest()
+  return hash('sha1', bytes, 'buffer')
 }

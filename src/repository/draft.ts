@@ -69,15 +69,15 @@ export function createDraft(options: DraftOptions): { draft: Draft; result(): Dr
 
   const own = (oid: Oid) => made.get(oid) ?? options.madeBefore.get(oid)
 
-  const make = (type: ObjectType, content: Buffer): EntryObject => ({
-    ...packObject(type, content),
+  const make = (type: ObjectType, content: Buffer, oid?: Oid): EntryObject => ({
+    ...packObject(type, content, oid),
     content,
   })
 
   /** Makes an object, unless it is known to lie in the log or comes with a request before. */
   const keep = (type: ObjectType, content: Buffer): Oid => {
     const oid = hashObject(type, content)
-    if (!isAtHand(oid)) made.set(oid, make(type, content))
+    if (!isAtHand(oid)) made.set(oid, make(type, content, oid))
     return oid
   }
 
@@ -151,7 +151,7 @@ export function createDraft(options: DraftOptions): { draft: Draft; result(): Dr
       const memo = options.blobs.get(content)
       const oid = memo?.oid ?? hashObject('blob', content)
       if (isAtHand(oid)) return oid
-      const object = memo ?? make('blob', content)
+      const object = memo ?? make('blob', content, oid)
       options.blobs.set(content, object)
       made.set(oid, object)
       return oid

@@ -1,7 +1,7 @@
 /**
  * One entry of a log: a Git bundle that names every ref, with the transaction as a blob. @see docs/entry-format.md
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 import { encodeBundle, parseBundle } from '../git/bundle.ts'
 import type { Oid } from '../git/objects.ts'
@@ -69,7 +69,7 @@ export class EntryError extends Error {}
 
 /** sha256 of a whole object, hex. */
 export function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex')
+  return hash('sha256', bytes)
 }
 
 /**

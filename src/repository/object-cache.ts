@@ -5,8 +5,8 @@ import { type Commit, type GitObject, parseCommit, parseTree, type Tree } from '
 
 /** An object, and what was read out of it so far. */
 export interface CachedObject extends GitObject {
-  tree?: Tree
-  commit?: Commit
+  tree?: Tree | undefined
+  commit?: Commit | undefined
 }
 
 export type ObjectCache = LRUCache<string, CachedObject>

@@ -76,8 +76,9 @@ export function createObjects(
   }
 
   const remember = (object: EntryObject) => {
-    const { type, content } = object
-    memory.set(memoryKey(object.oid), { type, content })
+    // With what was read out of it while it was made.
+    const { type, content, tree, commit }: CachedObject = object
+    memory.set(memoryKey(object.oid), { type, content, tree, commit })
   }
 
   const find = async (oid: Oid): Promise<CachedObject> => {
