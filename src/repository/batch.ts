@@ -72,6 +72,13 @@ export interface PlanOptions<Request extends BatchRequest> {
 /** Refusals that depend on the request alone; they bind no key. */
 const staticStatuses = new Set([400, 413, 415, 422])
 
+const kinds: Record<DraftState['change'], EntryKind> = {
+  none: 'commit',
+  begun: 'create',
+  upgraded: 'upgrade',
+  ended: 'delete',
+}
+
 /** Bytes of an entry besides its refs, prerequisites, objects and requests: signature, fixed fields, pack frame. */
 const frameBytes = 1_024
 const objectFrameBytes = 16
@@ -185,10 +192,10 @@ export async function planBatch<Request extends BatchRequest>(
     seq,
     previous: snapshot.hash,
     transactionId: options.uuid(),
-    kind: kindOf(state),
+    kind: kinds[state.change],
     format: state.format,
-    minReader: isBegun ? state.format : snapshot.minReader,
-    minWriter: isBegun ? state.format : snapshot.minWriter,
+    minReader: state.minReader,
+    minWriter: state.minWriter,
     incarnation: isBegun ? seq : snapshot.incarnation,
     defaultBranch: state.defaultBranch,
     at: toRfc3339(atMs),
@@ -262,11 +269,6 @@ function prerequisitesOf(made: ReadonlyMap<Oid, EntryObject>): Oid[] {
     for (const parent of commitOf(object).parents) if (!made.has(parent)) outside.add(parent)
   }
   return [...outside]
-}
-
-function kindOf(state: DraftState): EntryKind {
-  if (state.change === 'begun') return 'create'
-  return state.change === 'ended' ? 'delete' : 'commit'
 }
 
 interface Spill {

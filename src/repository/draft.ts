@@ -20,9 +20,11 @@ import type { Snapshot } from './snapshot.ts'
 export interface DraftState {
   refs: ReadonlyMap<string, Oid>
   format: number
+  minReader: number
+  minWriter: number
   defaultBranch: string
-  /** Whether an incarnation was begun, or all was deleted, since the snapshot. */
-  change: 'none' | 'begun' | 'ended'
+  /** Whether an incarnation was begun, its layout turned, or all was deleted, since the snapshot. */
+  change: 'none' | 'begun' | 'upgraded' | 'ended'
 }
 
 /** What a request made. */
@@ -32,7 +34,7 @@ export interface DraftResult {
   made: Map<Oid, EntryObject>
   /** Commits of the request, oldest first; deletion commits are not among them. */
   commits: Oid[]
-  /** Whether any ref moved. */
+  /** Whether any ref moved, or the format. */
   isChanged: boolean
 }
 
@@ -53,8 +55,8 @@ export interface DraftOptions {
 
 /** The state that a batch begins with. */
 export function stateOf(snapshot: Snapshot): DraftState {
-  const { refs, format, defaultBranch } = snapshot
-  return { refs, format, defaultBranch, change: 'none' }
+  const { refs, format, minReader, minWriter, defaultBranch } = snapshot
+  return { refs, format, minReader, minWriter, defaultBranch, change: 'none' }
 }
 
 /** Makes the draft of one request; `result` is asked once, after its evaluation. */
@@ -65,7 +67,7 @@ export function createDraft(options: DraftOptions): { draft: Draft; result(): Dr
   const deleted: { name: string; tip: Oid }[] = []
   const seconds = Math.floor(options.atMs / 1000)
   let refs = new Map(before.refs)
-  let { format, defaultBranch, change } = before
+  let { format, minReader, minWriter, defaultBranch, change } = before
 
   const own = (oid: Oid) => made.get(oid) ?? options.madeBefore.get(oid)
 
@@ -145,7 +147,8 @@ export function createDraft(options: DraftOptions): { draft: Draft; result(): Dr
     },
     async hasCommit(oid) {
       if (own(oid)?.type === 'commit') return true
-      return change === 'none' && objects.hasCommit(oid, snapshot.incarnation)
+      const isSameIncarnation = change === 'none' || change === 'upgraded'
+      return isSameIncarnation && objects.hasCommit(oid, snapshot.incarnation)
     },
     writeBlob(content) {
       const memo = options.blobs.get(content)
@@ -176,8 +179,16 @@ export function createDraft(options: DraftOptions): { draft: Draft; result(): Dr
       for (const name of [...refs.keys()]) if (!name.startsWith('refs/meta/')) remove(name)
       change = 'ended'
     },
+    setFormat(next) {
+      format = next.format
+      minReader = next.minReader
+      minWriter = next.minWriter
+      if (change === 'none') change = 'upgraded'
+    },
     begin(begun) {
       format = begun.format
+      minReader = begun.format
+      minWriter = begun.format
       defaultBranch = begun.defaultBranch
       change = 'begun'
     },
@@ -187,12 +198,20 @@ export function createDraft(options: DraftOptions): { draft: Draft; result(): Dr
     draft,
     result() {
       writeDeletion()
-      const isChanged = !sameRefs(before.refs, refs)
-      const state = { refs, format, defaultBranch, change }
+      const state = { refs, format, minReader, minWriter, defaultBranch, change }
+      const isChanged = !sameFormat(before, state) || !sameRefs(before.refs, refs)
       refs = new Map(refs)
       return { state, made, commits, isChanged }
     },
   }
+}
+
+function sameFormat(left: DraftState, right: DraftState): boolean {
+  return (
+    left.format === right.format &&
+    left.minReader === right.minReader &&
+    left.minWriter === right.minWriter
+  )
 }
 
 function sameRefs(left: ReadonlyMap<string, Oid>, right: ReadonlyMap<string, Oid>): boolean {

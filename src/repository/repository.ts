@@ -50,6 +50,8 @@ export interface Draft extends View {
   deleteAll(): void
   /** Begins an incarnation: sets the format and the default branch, which `commit` must then make. */
   begin(options: { format: number; defaultBranch: string }): void
+  /** Says which layout the trees have from this entry on, and from which format on a build may read and write it. */
+  setFormat(options: { format: number; minReader: number; minWriter: number }): void
 }
 
 /** How sure a read is. */
@@ -74,7 +76,7 @@ export interface ReadOptions {
 }
 
 /** What travels in an entry by itself, and what shares one. */
-export type WriteKind = 'create' | 'commit' | 'delete'
+export type WriteKind = 'create' | 'commit' | 'upgrade' | 'delete'
 
 export interface WriteRequest {
   kind: WriteKind
