@@ -5,6 +5,7 @@ WORKDIR /app
 COPY package.json package-lock.json tsconfig.json ./
 RUN npm ci --no-audit --no-fund
 COPY src ./src
+COPY migrations ./migrations
 RUN npm run build
 RUN npm prune --omit=dev --no-audit --no-fund
 RUN mkdir -p empty
@@ -15,6 +16,7 @@ ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 STORE_URL=file:/data/store CACHE_
 COPY --from=build /app/package.json ./package.json
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist/src ./dist/src
+COPY --from=build /app/dist/migrations ./dist/migrations
 COPY --from=build --chown=10001:10001 /app/empty /data
 COPY --from=build --chown=10001:10001 /app/empty /cache
 USER 10001:10001

@@ -181,6 +181,13 @@ export const settings = {
     unit: 'seconds',
     help: 'After SIGTERM new requests are accepted for half of it at least, until a fifth of it passed without one, and for all of it at most.',
   },
+  heartbeatSeconds: {
+    variable: 'HEARTBEAT_SECONDS',
+    parse: seconds(0.5, 60),
+    default: '5',
+    unit: 'seconds',
+    help: 'How often a replica tells the others that it is there; silent for six times as long it counts as killed.',
+  },
   directoryStageStructure: {
     variable: 'DIRECTORY_STAGE_STRUCTURE',
     parse: text,

@@ -19,7 +19,7 @@ export async function makeContact(options: {
   /** Asks it whether it keeps the contract. @returns what it does not keep; empty for a good one */
   probe: () => Promise<readonly string[]>
   observer: Observer
-  readiness: Readiness
+  readiness: Pick<Readiness, 'tell'>
   signal: AbortSignal
 }): Promise<Contact | undefined> {
   const { observer, readiness, signal } = options

@@ -56,6 +56,14 @@ export type LogEvent =
   | 'background_failed'
   | 'store_unfit'
   | 'store_failed'
+  | 'announced'
+  | 'announce_failed'
+  | 'cluster_state'
+  | 'cluster_failed'
+  | 'out_of_range'
+  | 'expanded'
+  | 'project_converted'
+  | 'conversion_failed'
 
 /** What every metric says of itself. */
 export interface MetricSpec {

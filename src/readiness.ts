@@ -17,8 +17,11 @@ export interface Report {
 
 export interface Readiness {
   report(): Report
-  /** Says how far a check is; one that was ok once stays ok, since an outage must not remove every replica. */
-  tell(name: string, ok: boolean, detail: string): void
+  /**
+   * Says how far a check is; one that was ok once stays ok, since an outage must not remove every replica.
+   * @returns whether that is news
+   */
+  tell(name: string, ok: boolean, detail: string): boolean
 }
 
 /**
@@ -51,9 +54,10 @@ export function createReadiness(options: {
     report,
     tell(name, ok, detail) {
       const before = checks.get(name)
-      if (before?.ok && !ok) return
+      if (before?.ok && !ok) return false
       checks.set(name, { name, ok, detail })
       told()
+      return before?.ok !== ok || before.detail !== detail
     },
   }
 }

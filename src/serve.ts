@@ -3,48 +3,60 @@
  * waits for: the bucket is reached in the background, tried again until it answers, and probed before the first write is taken.
  */
 import { setMaxListeners } from 'node:events'
+import {
+  identityOf,
+  newReplicaId,
+  openLock,
+  openPassing,
+  openRepositories,
+  openStore,
+  type RepositoriesParts,
+} from './adapters.ts'
+import { clusterTimes } from './cluster/announcement.ts'
+import { formatsOf } from './cluster/formats.ts'
+import type { Migration } from './cluster/migration.ts'
+import { createReplica, type Replica } from './cluster/replica.ts'
 import type { Config, Environment } from './config.ts'
-import { type Contact, makeContact } from './contact.ts'
+import { makeContact } from './contact.ts'
 import { ServiceError } from './errors.ts'
-import type { Identity } from './git/objects.ts'
 import { tellHowToTry, tellStart } from './greeting.ts'
 import { createApp, type Health, type HttpSettings } from './http/app.ts'
 import { createLater } from './later.ts'
 import { closeAll, createDrainableServer, type DrainableServer, drainTimes } from './lifecycle.ts'
-import { createLocalLock } from './lock/local.ts'
 import type { Lock } from './lock/lock.ts'
-import { createRotatingLock } from './lock/rotating.ts'
 import type { RealObserver } from './observer.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
-import { createRepositories } from './repository/repositories.ts'
 import type { Repositories } from './repository/repository.ts'
 import { createResources } from './resources/git-resources.ts'
 import type { Resources } from './resources/resources.ts'
 import { readSettings, type Settled, sentence } from './settled.ts'
-import { openFileStore } from './store/file.ts'
 import { openStoreIdentity } from './store/identity.ts'
 import { observeStore } from './store/observed.ts'
-import { probeStore, type RuledStore } from './store/probe.ts'
-import type { CallOptions, Store } from './store/store.ts'
+import { failuresOf, type RuledStore } from './store/probe.ts'
 import { systemClock, systemRandomness } from './system-clock.ts'
 import { version } from './version.ts'
 
-/** Tree layouts that this build reads and writes, first and last. */
-const formats = { reads: [1, 1], writes: [1, 1] } as const
-const memoryMaxBytes = 128 * 2 ** 20
 const probePaths = new Set(['/livez', '/readyz', '/startupz', '/health', '/metrics'])
 const closeStepMs = 2_000
 /** One call to the store at the start may take so long. */
 const timeoutMs = 5_000
+/** As sysexits calls a wrong configuration: here, a build that cannot handle what the store holds. */
+const outOfRangeExit = 78
+
+/** What the program hands over. */
+export interface ServeOptions {
+  environment: Environment
+  stop: Promise<NodeJS.Signals>
+  /** Every format that this build knows, in order. */
+  migrations: readonly Migration[]
+}
 
 /**
  * Serves until `stop` resolves and the drain is over.
- * @returns the exit code: 0, or 1 where a setting was wrong, the start failed or the drain had to cut requests
+ * @returns the exit code: 0; 1 where a setting was wrong, the start failed or the drain had to cut requests; 78 where this build
+ *   cannot handle the formats that the store holds, a minute after it found out
  */
-export async function serve(options: {
-  environment: Environment
-  stop: Promise<NodeJS.Signals>
-}): Promise<number> {
+export async function serve(options: ServeOptions): Promise<number> {
   const settled = readSettings(options.environment)
   if ('problems' in settled) {
     for (const problem of settled.problems)
@@ -54,7 +66,7 @@ export async function serve(options: {
   const { observer } = settled
   tellCrashes(observer)
   try {
-    return await serveWith({ ...settled, stop: options.stop })
+    return await serveWith({ ...settled, ...options })
   } catch (error) {
     observer.log('error', 'crashed', { error })
     process.stderr.write(`configuration-service: ${sentence(error)}\n`)
@@ -64,12 +76,14 @@ export async function serve(options: {
   }
 }
 
-async function serveWith(parts: Settled & { stop: Promise<NodeJS.Signals> }): Promise<number> {
-  const { config, observer, stop } = parts
+type Parts = Settled & ServeOptions & { store: RuledStore; lock: Lock }
+
+async function serveWith(settled: Settled & ServeOptions): Promise<number> {
+  const { config, observer, stop } = settled
   tellStart(config, observer)
   const store = await openStore(config)
   const lock = await openLock(config, observer)
-  const service = createService({ ...parts, store, lock })
+  const service = createService({ ...settled, store, lock })
   const { port } = await service.server.listen(config)
   observer.log('info', 'listening', { host: config.host, port })
   tellHowToTry(config, port)
@@ -78,14 +92,18 @@ async function serveWith(parts: Settled & { stop: Promise<NodeJS.Signals> }): Pr
   // The probe races many calls at once, and each listens for the end.
   setMaxListeners(0, ended.signal)
   // It fails only by a mistake of ours, and then as any other that nobody caught.
-  void service.begin(ended.signal)
-  observer.log('info', 'stopping', { signal: await stop })
+  const outOfRange = service.begin(ended.signal)
+  const signal = await Promise.race([stop, outOfRange])
+  observer.log('info', 'stopping', { signal })
   ended.abort()
+  service.drainBegins()
   const { aborted } = await service.server.drain()
   await closeAll({
     steps: [
       ['repositories', service.close],
       ['lock', () => lock.close()],
+      // Last: until here it may serve, and whoever decides has to know.
+      ['announcement', service.leave],
       ['store', () => store.close()],
     ],
     stepMs: closeStepMs,
@@ -93,22 +111,30 @@ async function serveWith(parts: Settled & { stop: Promise<NodeJS.Signals> }): Pr
   })
   observer.log('info', 'stopped', { aborted: aborted.length })
   observer.close()
+  if (signal === 'out-of-range') return outOfRangeExit
   return aborted.length === 0 ? 0 : 1
 }
 
 interface Service {
   server: DrainableServer
-  /** Reaches the bucket, however long it takes; from then on requests are served. */
-  begin(signal: AbortSignal): Promise<void>
+  /**
+   * Reaches the bucket, however long it takes, and joins the cluster; from then on requests are served.
+   * @returns only where this build cannot handle what it finds
+   */
+  begin(signal: AbortSignal): Promise<'out-of-range'>
+  drainBegins(): void
   close(): Promise<void>
+  /** Takes the announcement away. */
+  leave(): Promise<void>
 }
 
-function createService(parts: Settled & { store: RuledStore; lock: Lock }): Service {
+function createService(parts: Parts): Service {
   const { config, observer, tokens } = parts
-  const resources = createLater<Resources>(notReady)
+  const resources = createLater<Resources>(() => notReady(readiness))
   let repositories: Repositories | undefined
+  let replica: Replica | undefined
   const readiness: Readiness = createReadiness({
-    waitsFor: ['store', 'probe'],
+    waitsFor: ['store', 'probe', 'cluster'],
     draining: () => server.draining(),
     onChange: (ready, afterSeconds) => {
       observer.set('ready', ready ? 1 : 0)
@@ -133,50 +159,65 @@ function createService(parts: Settled & { store: RuledStore; lock: Lock }): Serv
     isProbe: (url) => probePaths.has(url.split('?', 1)[0] ?? ''),
     observer,
   })
+
+  async function begin(signal: AbortSignal): Promise<'ready' | 'out-of-range' | 'ended'> {
+    const contact = await makeContact({
+      identify: async () => (await openStoreIdentity(parts.store, { timeoutMs, signal })).storeId,
+      probe: () => failuresOf(parts.store, { timeoutMs, signal }),
+      observer,
+      readiness,
+      signal,
+    })
+    if (contact === undefined) return 'ended'
+    readiness.tell('probe', true, contact.unfit ?? 'passed')
+    const place = {
+      ...parts,
+      ...contact,
+      store: observeStore(parts.store, observer),
+      formats: formatsOf(parts.migrations),
+    }
+    replica = openReplica(place)
+    const tell = (waitsFor: string) => {
+      if (readiness.tell('cluster', false, waitsFor)) {
+        observer.log('warn', 'cluster_failed', { waitsFor })
+      }
+    }
+    const entered = await replica.enter({ signal, tell })
+    if (entered !== 'ready') return entered
+    repositories = replica.converting(openRepositories(place))
+    const { defaultBranch } = config
+    resources.arrived(createResources({ repositories, clock: systemClock, defaultBranch }))
+    readiness.tell('cluster', true, 'joined')
+    return 'ready'
+  }
+
   return {
     server,
-    async begin(signal) {
-      const contact = await makeContact({
-        identify: async () => (await openStoreIdentity(parts.store, { timeoutMs, signal })).storeId,
-        probe: () => failuresOf(parts.store, { timeoutMs, signal }),
-        observer,
-        readiness,
-        signal,
-      })
-      if (contact === undefined) return
-      const store = observeStore(parts.store, observer)
-      repositories = openRepositories({ ...parts, store, ...contact })
-      const { defaultBranch } = config
-      resources.arrived(createResources({ repositories, clock: systemClock, defaultBranch }))
-      readiness.tell('probe', true, contact.unfit ?? 'passed')
-    },
+    begin: (signal) =>
+      new Promise((resolve, reject) => {
+        begin(signal).then((end) => end === 'out-of-range' && resolve(end), reject)
+      }),
+    drainBegins: () => replica?.drain(),
     async close() {
       await repositories?.close()
+    },
+    async leave() {
+      await replica?.leave()
     },
   }
 }
 
-function openRepositories(parts: Settled & { store: Store; lock: Lock } & Contact): Repositories {
-  const { config, observer, store, lock, storeId, unfit } = parts
-  return createRepositories({
-    store,
-    storeId,
-    lock,
+function openReplica(place: RepositoriesParts & ServeOptions): Replica {
+  const { config } = place
+  return createReplica({
+    ...place,
     clock: systemClock,
     random: systemRandomness,
-    observer,
-    cache:
-      config.cacheMaxBytes === 0
-        ? null
-        : { folder: config.cacheDirectory, maxBytes: config.cacheMaxBytes },
-    memoryMaxBytes,
-    settings: {
-      build: version(),
-      formats,
-      committer: identityOf(config),
-      staleReadsMaxSeconds: config.staleReads === 'serve' ? config.staleReadsMaxSeconds : 0,
-    },
-    unfit: () => unfit,
+    times: clusterTimes(config.heartbeatSeconds),
+    replicaId: newReplicaId(),
+    build: version(),
+    committer: identityOf(config),
+    open: () => openPassing(place),
   })
 }
 
@@ -190,10 +231,6 @@ function httpSettings(config: Config): HttpSettings {
   }
 }
 
-function identityOf({ gitUser, gitEmail }: Config): Identity {
-  return { name: gitUser, email: gitEmail }
-}
-
 function healthOf(readiness: Readiness): Health {
   const checksOf = () =>
     readiness.report().checks.map(({ name, ok, detail }) => ({ name, ok, reason: detail }))
@@ -203,38 +240,9 @@ function healthOf(readiness: Readiness): Health {
   }
 }
 
-function notReady(): ServiceError {
-  return new ServiceError('store_unavailable', 'not ready: the bucket was not reached yet')
-}
-
-async function failuresOf(store: RuledStore, options: CallOptions): Promise<readonly string[]> {
-  const fitness = await probeStore(store, options)
-  return fitness.fit ? [] : fitness.failures
-}
-
-async function openStore(config: Config): Promise<RuledStore> {
-  const { store, accessKeyId, secretAccessKey, sessionToken } = config
-  if (store.kind === 'file') return openFileStore(store.directory)
-  // Loaded only here: its client takes a quarter of a second.
-  const { openS3Store } = await import('./store/s3.ts')
-  return openS3Store({
-    ...store,
-    credentials: () => ({
-      accessKeyId: accessKeyId?.reveal() ?? '',
-      secretAccessKey: secretAccessKey?.reveal() ?? '',
-      sessionToken: sessionToken?.reveal(),
-    }),
-  })
-}
-
-async function openLock({ redisUrls }: Config, observer: RealObserver): Promise<Lock> {
-  if (redisUrls === undefined) return createLocalLock()
-  const { createRedisLock } = await import('./lock/redis.ts')
-  return createRotatingLock({
-    address: () => redisUrls.reveal(),
-    open: (address) =>
-      createRedisLock({ urls: address.split(',').map((url) => url.trim()), observer }),
-  })
+function notReady(readiness: Readiness): ServiceError {
+  const waitsFor = readiness.report().checks.find(({ ok }) => !ok)
+  return new ServiceError('store_unavailable', `not ready: ${waitsFor?.name}: ${waitsFor?.detail}`)
 }
 
 /** What nobody caught ends the process as Node would, but not before the log holds it. */

@@ -5,9 +5,22 @@ export function usage(): string {
   return `configuration-service [verb]
 
 Verbs
-  serve      serves until SIGTERM or SIGINT (the default)
-  help       prints this
-  version    prints the version
+  serve                serves until SIGTERM or SIGINT (the default)
+  migrate expand       prepares the store for this build; before a new build starts to serve, and as often as you like
+  migrate status       tells formats, replicas and who blocks
+  migrate to <format>  takes every project to a format, up or down
+  help                 prints this
+  version              prints the version
+
+Flags of migrate
+  --json                 one line of JSON on stdout
+  --dry-run              (expand, to) only says what would be done
+  --forget <replica>     (to) a replica that was killed and is gone for good; may be repeated
+  --accept-irreversible  (to) goes where there is no way back from
+  --rate <n>             (to) conversions a second, 20 unless told
+  --wait <seconds>       (to) waits so long for replicas that cannot handle the format, 0 unless told
+
+  It exits with 0 done, 1 more to do, 2 failed, 3 refused; to run it again is always right.
 
 Variables (those marked * may be given as the path of a file, <VARIABLE>_FILE)
 ${Object.values<Row>(settings).map(row).join('')}`

@@ -40,6 +40,15 @@ export async function probeStore(store: RuledStore, options: CallOptions): Promi
   }
 }
 
+/** What `probeStore` finds wrong; empty for a store that keeps its contract. @throws as it does */
+export async function failuresOf(
+  store: RuledStore,
+  options: CallOptions,
+): Promise<readonly string[]> {
+  const fitness = await probeStore(store, options)
+  return fitness.fit ? [] : fitness.failures
+}
+
 /** Waits for all, also after a failure, so that nothing is written after the cleaning up. */
 async function allEnded<T>(checks: Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(checks)

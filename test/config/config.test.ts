@@ -105,6 +105,7 @@ const bad: Record<string, string[]> = {
   LOG_LEVEL: ['verbose', '1', 'toString', '__proto__'],
   REQUEST_TIMEOUT_SECONDS: ['0', '-5', '601', '1e2', 'soon'],
   DRAIN_WINDOW_SECONDS: ['0', 'ten'],
+  HEARTBEAT_SECONDS: ['0', '0.4', '61', 'often'],
   REDIS_URL: ['redis', 'redis://', 'redis://a:6379,', 'http://a'],
 }
 

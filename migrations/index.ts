@@ -1,0 +1,5 @@
+/** Every format that this build knows, in order. A file here is never changed once it was released, only followed by another. */
+import type { Migration } from '../src/cluster/migration.ts'
+import { branches } from './0001-branches.ts'
+
+export const migrations: readonly Migration[] = [branches]

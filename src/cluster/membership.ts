@@ -1,0 +1,145 @@
+/**
+ * A process's part in the cluster. It announces itself first and reads the cluster log second: whoever proposes a format either
+ * finds the announcement, or is found in the log by the process before that is ready. Both orders of the two are safe, no clock is.
+ */
+import type { Clock } from '../clock.ts'
+import { toRfc3339 } from '../git/time.ts'
+import type { Observer } from '../observe.ts'
+import { storeTimeoutMs } from '../repository/environment.ts'
+import { ageMsOf, type Moment, momentOf } from '../repository/moment.ts'
+import type { Store } from '../store/store.ts'
+import {
+  type Announcement,
+  announcementKey,
+  type ClusterTimes,
+  encodeAnnouncement,
+} from './announcement.ts'
+import type { ClusterLog } from './cluster-log.ts'
+import type { Formats } from './formats.ts'
+import type { ClusterState } from './state.ts'
+
+export interface Membership {
+  /**
+   * Announces this process, reads the log, and goes on doing both with every heartbeat.
+   * @returns the state, read after the announcement was acknowledged
+   * @throws StoreError, ClusterLogError; it may be called again
+   */
+  join(): Promise<ClusterState>
+  /** Tells from now on that this process drains. */
+  drain(): void
+  /** Ends the heartbeat and takes the announcement away. @throws StoreError */
+  leave(): Promise<void>
+}
+
+export interface MembershipOptions {
+  store: Store
+  clock: Clock
+  observer: Observer
+  log: ClusterLog
+  times: ClusterTimes
+  identity: Pick<Announcement, 'replicaId' | 'role' | 'build'>
+  formats: Formats
+  /** Told of each state that is newer. */
+  onState?: (state: ClusterState) => void
+  /** Resolves once nothing goes on that was begun on an earlier state; undefined where nothing does. */
+  quiesce?: () => Promise<unknown> | undefined
+}
+
+/** Makes the part of one process; announces nothing yet. */
+export function createMembership(options: MembershipOptions): Membership {
+  const { store, clock, observer, log, times, identity, formats } = options
+  const key = announcementKey(identity.replicaId)
+  const startedAt = toRfc3339(clock.nowMs())
+  let draining = false
+  let isMember = false
+  let seenSeq = 0
+  let toldSeq = 0
+  let announced: Moment | null = null
+  let isLeft = true
+  let failing = false
+  let cancelBeat = () => {}
+  let underWay: Promise<void> = Promise.resolve()
+
+  const announce = async () => {
+    const started = momentOf(clock)
+    isLeft = false
+    const body = encodeAnnouncement({
+      ...identity,
+      ...formats,
+      clusterSeq: seenSeq,
+      startedAt,
+      at: toRfc3339(clock.nowMs()),
+      draining,
+    })
+    await store.put(key, body, { timeoutMs: storeTimeoutMs })
+    announced = started
+  }
+
+  /** Follows the log; what it says counts as seen once nothing older goes on. */
+  const look = async (): Promise<ClusterState> => {
+    const state = await log.follow()
+    if (state.seq === toldSeq) return state
+    options.onState?.(state)
+    toldSeq = state.seq
+    const seen = () => {
+      seenSeq = Math.max(seenSeq, state.seq)
+    }
+    const quiet = options.quiesce?.()
+    if (quiet === undefined) seen()
+    else void quiet.then(seen)
+    return state
+  }
+
+  const beat = async () => {
+    try {
+      // Whoever cannot read the log is alive all the same, and says how far it has seen.
+      const [looked] = await Promise.allSettled([look()])
+      await announce()
+      if (looked.status === 'rejected') throw looked.reason
+      if (failing) observer.log('info', 'announced', { replicaId: identity.replicaId })
+      failing = false
+    } catch (error) {
+      if (!failing) observer.log('warn', 'announce_failed', { error })
+      failing = true
+    }
+  }
+
+  const schedule = () => {
+    cancelBeat = clock.schedule(times.heartbeatMs, beatNow)
+  }
+
+  const beatNow = () => {
+    cancelBeat()
+    underWay = underWay.then(beat).then(() => {
+      if (isMember) schedule()
+    })
+  }
+
+  return {
+    async join() {
+      for (;;) {
+        await announce()
+        const state = await look()
+        // Held back in between, it may have been taken for dead: then it has to be seen again first.
+        if (ageMsOf(clock, announced) >= times.validMs / 2) continue
+        await announce()
+        if (!isMember) schedule()
+        isMember = true
+        return state
+      }
+    },
+    drain() {
+      draining = true
+      if (isMember) beatNow()
+    },
+    async leave() {
+      isMember = false
+      cancelBeat()
+      await underWay
+      cancelBeat()
+      if (isLeft) return
+      await store.delete(key, { timeoutMs: storeTimeoutMs })
+      isLeft = true
+    },
+  }
+}

@@ -1,0 +1,154 @@
+/** A serving process in the cluster: when it may become ready, and what it does with the projects that are written to. */
+import type { Clock, Randomness } from '../clock.ts'
+import type { Identity } from '../git/objects.ts'
+import type { Observer } from '../observe.ts'
+import type { Repositories } from '../repository/repository.ts'
+import type { Store } from '../store/store.ts'
+import type { ClusterTimes } from './announcement.ts'
+import { createClusterLog } from './cluster-log.ts'
+import { createConversions } from './convert.ts'
+import { createConvertingRepositories } from './converting.ts'
+import { expand } from './expand.ts'
+import { formatsOf, unfitFor } from './formats.ts'
+import { createMembership } from './membership.ts'
+import type { Migration } from './migration.ts'
+import { conversionOf, newFormatOf } from './state.ts'
+
+export interface Replica {
+  /**
+   * Announces this process, reads what was decided, and expands the store for this build where nobody has yet; tries until it may
+   * serve, or has been out of range for too long.
+   * @param tell told what it waits for, when that changes
+   * @returns `ready`; `out-of-range` where this build cannot handle what is there; `ended` by the signal
+   */
+  enter(options: {
+    signal: AbortSignal
+    tell: (waitsFor: string) => void
+  }): Promise<'ready' | 'out-of-range' | 'ended'>
+  /** Repositories that convert a project before a write, while the cluster converts. */
+  converting(repositories: Repositories): Repositories
+  /** The format of projects that are created now. */
+  newFormat(): number
+  /** Tells the others that it drains. */
+  drain(): void
+  /** Takes the announcement away; the last thing that a process does. @throws StoreError */
+  leave(): Promise<void>
+}
+
+export interface ReplicaOptions {
+  store: Store
+  clock: Clock
+  random: Randomness
+  observer: Observer
+  migrations: readonly Migration[]
+  times: ClusterTimes
+  replicaId: string
+  /** Version of this program. */
+  build: string
+  committer: Identity
+  /** Opens repositories for a while, without a cache, that read the tail of any format. */
+  open: () => Repositories
+  /** Why the store must not be written to, or null. */
+  unfit: string | null
+}
+
+const retryFirstMs = 100
+
+/** Makes a replica's part; does nothing yet. */
+export function createReplica(options: ReplicaOptions): Replica {
+  const { store, clock, observer, migrations, times, replicaId, build } = options
+  const formats = formatsOf(migrations)
+  const log = createClusterLog(options)
+  const conversions = createConversions(options)
+  const membership = createMembership({
+    store,
+    clock,
+    observer,
+    log,
+    times,
+    identity: { replicaId, role: 'replica', build },
+    formats,
+    quiesce: conversions.quiet,
+    onState({ seq, expanded, proposed, agreed }) {
+      observer.log('info', 'cluster_state', { seq, expanded, proposed, agreed })
+      const unfit = unfitFor(log.state, formats)
+      // A replica that serves goes on: what it may do with each project, the project says.
+      if (unfit !== null) observer.log('error', 'out_of_range', { reason: unfit })
+    },
+  })
+
+  /** One try. @returns null where it may serve, else why not yet */
+  const enterOnce = async (signal: AbortSignal): Promise<string | null> => {
+    for (;;) {
+      const state = await membership.join()
+      const unfit = unfitFor(state, formats)
+      if (unfit !== null) return unfit
+      // A store that must not be written to cannot be expanded; what is there can be read.
+      if (options.unfit !== null || state.expanded >= migrations.length) return null
+      const report = await expand({ ...options, log, isOver: () => signal.aborted })
+      if (report.verdict !== 'done') return report.message
+      observer.log('info', 'expanded', { format: report.expanded, projects: report.projects })
+      // It took a while: announced and judged anew.
+    }
+  }
+
+  let entering: Promise<unknown> = Promise.resolve()
+
+  const enter: Replica['enter'] = async ({ signal, tell }) => {
+    let outOfRangeSinceMs: number | null = null
+    let pauseMs = retryFirstMs
+    while (!signal.aborted) {
+      try {
+        const unfit = outOfRangeSinceMs === null ? null : unfitFor(await log.follow(), formats)
+        const reason = unfit ?? (await enterOnce(signal))
+        if (reason === null) return signal.aborted ? 'ended' : 'ready'
+        tell(reason)
+        // It does not serve, so nobody has to wait for it.
+        await membership.leave()
+        outOfRangeSinceMs ??= clock.monotonicMs()
+        if (clock.monotonicMs() - outOfRangeSinceMs >= times.patienceMs) return 'out-of-range'
+        pauseMs = times.heartbeatMs
+      } catch (error) {
+        tell(error instanceof Error ? error.message : String(error))
+        pauseMs = Math.min(2 * pauseMs, times.heartbeatMs)
+      }
+      await pause(clock, pauseMs, signal)
+    }
+    return 'ended'
+  }
+
+  return {
+    enter(given) {
+      const entered = enter(given)
+      entering = entered
+      return entered
+    },
+    converting: (repositories) =>
+      createConvertingRepositories({
+        repositories,
+        conversions,
+        clock,
+        observer,
+        target: () => conversionOf(log.state),
+      }),
+    newFormat: () => newFormatOf(log.state, formats.writes[0]),
+    drain: membership.drain,
+    async leave() {
+      await entering
+      await membership.leave()
+    },
+  }
+}
+
+function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      cancel()
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const cancel = clock.schedule(delayMs, done)
+    signal.addEventListener('abort', done)
+    if (signal.aborted) done()
+  })
+}

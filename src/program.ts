@@ -1,0 +1,67 @@
+/**
+ * The program: verbs, signals and exit codes. Everything heavy is imported once a verb asks for it, so that signals are heard
+ * from the first moment, as process 1 too.
+ *
+ * Exit codes: 0 done, 1 a setting is wrong or the service failed, 2 it was called wrongly, 78 this build cannot handle what the
+ * store holds; those of `migrate` are told in `migrate.ts`.
+ */
+import type { Migration } from './cluster/migration.ts'
+import { onFirstSignal } from './lifecycle.ts'
+
+const verbs = ['serve', 'migrate', 'help', 'version'] as const
+type Verb = (typeof verbs)[number]
+
+const aliases = new Map<string, Verb>([
+  ['--help', 'help'],
+  ['-h', 'help'],
+  ['--version', 'version'],
+  ['-v', 'version'],
+])
+
+/** What makes one build differ from another. */
+interface Build {
+  /** Loads every format that it knows. */
+  migrations: () => Promise<readonly Migration[]>
+}
+
+const run: Record<Verb, (words: string[], build: Build) => Promise<void>> = {
+  async serve(_, build) {
+    const stop = signalled()
+    const { serve } = await import('./serve.ts')
+    const migrations = await build.migrations()
+    process.exit(await serve({ environment: process.env, stop, migrations }))
+  },
+  async migrate(words, build) {
+    const stop = signalled()
+    const { migrate } = await import('./migrate.ts')
+    const migrations = await build.migrations()
+    process.exit(await migrate({ words, environment: process.env, stop, migrations }))
+  },
+  async help() {
+    const { usage } = await import('./usage.ts')
+    process.stdout.write(usage())
+  },
+  async version() {
+    const { version } = await import('./version.ts')
+    process.stdout.write(`${version()}\n`)
+  },
+}
+
+/** Resolves at the first SIGTERM or SIGINT. */
+function signalled(): Promise<NodeJS.Signals> {
+  return new Promise(onFirstSignal)
+}
+
+function verbOf([first = 'serve', ...others]: string[]): Verb | undefined {
+  const verb = verbs.find((one) => one === first) ?? aliases.get(first)
+  return others.length === 0 || verb === 'migrate' ? verb : undefined
+}
+
+/** Runs what the words after the program's name say. */
+export async function main(words: string[], build: Build): Promise<void> {
+  const verb = verbOf(words)
+  if (verb !== undefined) return run[verb](words.slice(1), build)
+  const { usage } = await import('./usage.ts')
+  process.stderr.write(`configuration-service: cannot ${words.join(' ')}\n\n${usage()}`)
+  process.exitCode = 2
+}
