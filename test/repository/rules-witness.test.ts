@@ -1,6 +1,6 @@
 /** Section 5 of docs/design.md: the witness, and projects that are stopped. */
 import * as assert from 'uvu/assert'
-import { slot } from '../simulation/scene.ts'
+import { courses, slot } from '../simulation/scene.ts'
 import { begin, create, fails, put, rulesOf } from './rules.ts'
 
 const { rule, run } = rulesOf('a log that is not what it was')
@@ -59,6 +59,17 @@ rule('the witness sees an entry that was replaced', async (scene) => {
   scene.store.tamper(slot(4), held)
   await scene.sleep(65_000)
   assert.is((await scene.read('b', 'f')).value, '= 3')
+})
+
+rule('a look of the witness that hangs is hedged', async (scene) => {
+  await begin(scene)
+  for (const i of [1, 2, 3]) await scene.write('a', `w${i}`, put('f', `${i}`))
+  await scene.read('b', 'f')
+  await scene.sleep(11_000)
+  scene.next({ replica: 'b', operation: 'list' }, courses.hangs())
+  const startedMs = scene.world.nowMs()
+  assert.is((await scene.read('b', 'f')).value, '= 3')
+  assert.ok(scene.world.nowMs() - startedMs < 300, `${scene.world.nowMs() - startedMs} ms`)
 })
 
 rule('a restore of the same bytes changes ETags and stops nobody', async (scene) => {
