@@ -17,7 +17,6 @@ export const statusOfError = {
   stage_not_found: 404,
   service_not_found: 404,
   resource_not_found: 404,
-  method_not_allowed: 405,
   /** The body of the request did not arrive in time. Send it again. */
   request_timeout: 408,
   project_exists: 409,

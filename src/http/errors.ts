@@ -22,7 +22,6 @@ const renderings: Record<ErrorCode, Rendering> = {
   stage_not_found: { sentence: 'Stage not found' },
   service_not_found: { sentence: 'Service not found' },
   resource_not_found: { sentence: 'Resource not found' },
-  method_not_allowed: { sentence: 'method not allowed' },
   request_timeout: { sentence: 'the body did not arrive in time' },
   project_exists: { sentence: 'Project already exists' },
   stage_exists: { sentence: 'Stage already exists' },
