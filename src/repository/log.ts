@@ -319,7 +319,7 @@ export function createLog(options: {
     },
     ageMs: () => ageMsOf(clock, proven),
     async prove() {
-      await open()
+      if (!isOpen || stopped) await open()
       await freshness.fresh()
       if (stopped) throw stoppedError()
       if (isLookDue()) await watch()

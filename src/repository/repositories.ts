@@ -10,7 +10,7 @@ import { escapeProject, projectKeys, projectsPrefix, unescapeProject } from './k
 import { createLog, type Log } from './log.ts'
 import { createObjectCache } from './object-cache.ts'
 import type { ProjectName, Proof, ReadOptions, Repositories, View } from './repository.ts'
-import { exists } from './snapshot.ts'
+import { exists, type Snapshot } from './snapshot.ts'
 import { createWriter, queueMaxRequests, type Writer } from './writer.ts'
 
 /** Writes that may wait in this process, all projects together. */
@@ -38,6 +38,8 @@ export interface RepositoriesOptions {
 interface Project {
   log: Log
   writer: Writer
+  /** The newest state, as reads see it. */
+  view(): View
   /** Reads and writes under way; an empty project that nobody uses is forgotten. */
   users: number
 }
@@ -62,7 +64,7 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
       const onStopped = () => observer.set('stopped_projects', stopped().length)
       const log = createLog({ environment, project: name, id: nextId++, keys, cache, onStopped })
       const writer = createWriter({ environment, project: name, keys, log })
-      project = { log, writer, users: 0 }
+      project = { log, writer, view: createViews(log), users: 0 }
       projects.set(name, project)
     }
     return project
@@ -73,35 +75,17 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
       log.stopped ? [{ project, ...log.stopped }] : [],
     )
 
-  const using = async <T>(
-    name: ProjectName,
-    work: (project: Project) => Promise<T>,
-  ): Promise<T> => {
+  const enter = (name: ProjectName): Project => {
     const project = projectOf(name)
     project.users++
-    try {
-      return await work(project)
-    } finally {
-      project.users--
-      if (project.users === 0 && project.log.snapshot.seq === 0 && !project.log.stopped) {
-        project.log.close()
-        projects.delete(name)
-      }
-    }
+    return project
   }
 
-  const viewOf = ({ log }: Project): View => {
-    const { snapshot, objects } = log
-    return {
-      seq: snapshot.seq,
-      exists: exists(snapshot),
-      format: snapshot.format,
-      defaultBranch: snapshot.defaultBranch,
-      refs: snapshot.refs,
-      readTree: objects.readTree,
-      readBlob: objects.readBlob,
-      readCommit: objects.readCommit,
-      hasCommit: async (oid) => exists(snapshot) && objects.hasCommit(oid, snapshot.incarnation),
+  const leave = (name: ProjectName, project: Project) => {
+    project.users--
+    if (project.users === 0 && project.log.snapshot.seq === 0 && !project.log.stopped) {
+      project.log.close()
+      projects.delete(name)
     }
   }
 
@@ -122,7 +106,7 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
     proof: Proof,
   ) => {
     requireReadable(name, project)
-    return { value: await work(viewOf(project)), proof }
+    return { value: await work(project.view()), proof }
   }
 
   const ageOf = ({ log }: Project) => Math.floor(log.ageMs() / 1000)
@@ -137,7 +121,7 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
     const ageMs = project.log.ageMs()
     if (project.log.stopped) return null
     if (at !== undefined && ageMs <= commitReadMaxAgeMs) {
-      if (!(await viewOf(project).hasCommit(at))) return null
+      if (!(await project.view().hasCommit(at))) return null
       return readNow(name, project, work, { ageSeconds: 0, stale: false, immutable: true })
     }
     if (at !== undefined || maxStaleSeconds === 0 || ageMs > maxStaleSeconds * 1000) return null
@@ -174,27 +158,29 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
 
   const readProject = async <T>(
     name: ProjectName,
-    project: Project,
     work: (view: View) => Promise<T>,
     read: ReadOptions,
   ): Promise<{ value: T; proof: Proof }> => {
-    const { at } = read
-    if (at !== undefined || read.maxStaleSeconds) {
-      const answer = await readAtHand(name, project, work, read)
-      if (answer) return answer
-    }
+    const project = enter(name)
     try {
-      await project.log.prove()
-    } catch (error) {
-      if (!read.mayBeStale || !isAway(error)) throw error
-      return readStale(name, project, work, error)
+      const { at } = read
+      if (at !== undefined || read.maxStaleSeconds) {
+        const answer = await readAtHand(name, project, work, read)
+        if (answer) return answer
+      }
+      try {
+        await project.log.prove()
+      } catch (error) {
+        if (!read.mayBeStale || !isAway(error)) throw error
+        return await readStale(name, project, work, error)
+      }
+      if (at !== undefined && exists(project.log.snapshot)) await requireCommit(name, project, at)
+      requireReadable(name, project)
+      const value = await work(project.view())
+      return { value, proof: { ageSeconds: 0, stale: false, immutable: at !== undefined } }
+    } finally {
+      leave(name, project)
     }
-    if (at !== undefined && exists(project.log.snapshot)) await requireCommit(name, project, at)
-    return readNow(name, project, work, {
-      ageSeconds: 0,
-      stale: false,
-      immutable: at !== undefined,
-    })
   }
 
   const requireCommit = async (
@@ -202,7 +188,7 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
     project: Project,
     at: NonNullable<ReadOptions['at']>,
   ) => {
-    if (await viewOf(project).hasCommit(at)) return
+    if (await project.view().hasCommit(at)) return
     const message = `could not check out ${at}: no such commit in project ${name}`
     throw new ServiceError('commit_not_found', message)
   }
@@ -210,8 +196,7 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
   return {
     async read(name, work, read) {
       try {
-        const answer = using(name, (project) => readProject(name, project, work, read))
-        return await within(options.clock, read.timeoutMs, answer)
+        return await within(options.clock, read.timeoutMs, readProject(name, work, read))
       } catch (error) {
         throw readError(name, error)
       }
@@ -219,17 +204,20 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
     async write(name, request) {
       const reason = options.unfit()
       if (reason !== null) throw new ServiceError('store_unfit', reason)
-      return using(name, async ({ writer }) => {
-        if (queued >= queueMaxAll || writer.queued >= queueMaxRequests) {
+      const project = enter(name)
+      try {
+        if (queued >= queueMaxAll || project.writer.queued >= queueMaxRequests) {
           throw new ServiceError('overloaded', `too many writes wait, project ${name} among them`)
         }
         observer.set('queued_writes', ++queued)
         try {
-          return await writer.write(request)
+          return await project.writer.write(request)
         } finally {
           observer.set('queued_writes', --queued)
         }
-      })
+      } finally {
+        leave(name, project)
+      }
     },
     async listNames({ after, limit, signal }) {
       try {
@@ -262,6 +250,31 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
       for (const { log } of projects.values()) log.close()
       await environment.cache?.close()
     },
+  }
+}
+
+/** @returns what gives the newest state, the same view as long as it is the newest */
+function createViews(log: Log): () => View {
+  const { objects } = log
+  let newest: Snapshot | null = null
+  let view: View
+  return () => {
+    const { snapshot } = log
+    if (snapshot !== newest) {
+      newest = snapshot
+      view = {
+        seq: snapshot.seq,
+        exists: exists(snapshot),
+        format: snapshot.format,
+        defaultBranch: snapshot.defaultBranch,
+        refs: snapshot.refs,
+        readTree: objects.readTree,
+        readBlob: objects.readBlob,
+        readCommit: objects.readCommit,
+        hasCommit: async (oid) => exists(snapshot) && objects.hasCommit(oid, snapshot.incarnation),
+      }
+    }
+    return view
   }
 }
 
