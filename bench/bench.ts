@@ -21,7 +21,7 @@ const usage = `npm run bench [-- flags]
 `
 
 const scenarios = [readLoad, readLatency, writeLatency, writeLoad, replicaLoad, start]
-const full = { sliceSeconds: 4, warmUpSeconds: 2, rounds: 2, samples: 1_000, starts: 5 }
+const full = { sliceSeconds: 4, warmUpSeconds: 2, rounds: 2, samples: 4_000, starts: 5 }
 const quick = { sliceSeconds: 1, warmUpSeconds: 1, rounds: 1, samples: 100, starts: 2 }
 const fullRuns = 3
 

@@ -214,7 +214,7 @@ export function createWriter(options: {
         live = putBack(plan, live)
         if (plan.entry === null ? await settleByProof(plan) : await land(plan)) {
           observer.record('commit_seconds', (clock.monotonicMs() - startedMs) / 1000)
-          observer.record('batch_requests', live.length)
+          if (live.length > 0) observer.record('batch_requests', live.length)
           return
         }
       } catch (error) {
