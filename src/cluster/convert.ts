@@ -1,4 +1,5 @@
 /** Projects from one format to another, one at a time. */
+import { isServiceError } from '../errors.ts'
 import type { Identity } from '../git/objects.ts'
 import type { Draft, Outcome, ProjectName, Repositories } from '../repository/repository.ts'
 import type { Migration } from './migration.ts'
@@ -15,9 +16,12 @@ export interface Conversions {
     project: ProjectName,
     options: { format: number; timeoutMs: number },
   ): Promise<Outcome>
-  /** Resolves once everything that was begun before has ended; undefined where nothing goes on. */
+  /** Resolves once the outcome of everything that was begun before is known; undefined where nothing goes on. */
   quiet(): Promise<unknown> | undefined
 }
+
+/** Then its store is away, and what was sent is too old to land. */
+const triesMost = 5
 
 /** @param options.committer who commits what a migration changes */
 export function createConversions(options: {
@@ -26,27 +30,45 @@ export function createConversions(options: {
 }): Conversions {
   const { migrations, committer } = options
   const underWay = new Set<Promise<unknown>>()
-  return {
-    async convert(repositories, project, { format, timeoutMs }) {
-      const conversion = repositories.write(project, {
-        kind: 'upgrade',
-        async evaluate(draft) {
-          while (draft.format !== format) await step(draft, migrations, format)
-          return { status: 200 }
-        },
-        principal: '',
-        author: committer,
-        sizeBytes: 0,
-        timeoutMs,
-      })
-      underWay.add(conversion)
+
+  /**
+   * Brings a conversion whose outcome nobody knows to an end: it may land as long as nothing else takes its slot, also after a
+   * later target was agreed.
+   */
+  const untilKnown = async (attempt: Promise<Outcome>, again: () => Promise<Outcome>) => {
+    let next = attempt
+    for (let tries = 1; tries <= triesMost; tries++) {
       try {
-        return await conversion
-      } finally {
-        underWay.delete(conversion)
+        await next
+        return
+      } catch (error) {
+        if (!isServiceError(error, 'outcome_unknown')) return
       }
+      next = again()
+    }
+    next.catch(() => {})
+  }
+
+  return {
+    convert(repositories, project, { format, timeoutMs }) {
+      const attempt = () =>
+        repositories.write(project, {
+          kind: 'upgrade',
+          async evaluate(draft) {
+            while (draft.format !== format) await step(draft, migrations, format)
+            return { status: 200 }
+          },
+          principal: '',
+          author: committer,
+          sizeBytes: 0,
+          timeoutMs,
+        })
+      const first = attempt()
+      const known = untilKnown(first, attempt).finally(() => underWay.delete(known))
+      underWay.add(known)
+      return first
     },
-    quiet: () => (underWay.size === 0 ? undefined : Promise.allSettled([...underWay])),
+    quiet: () => (underWay.size === 0 ? undefined : Promise.all([...underWay])),
   }
 }
 

@@ -48,7 +48,7 @@ export interface MembershipOptions {
 /** Makes the part of one process; announces nothing yet. */
 export function createMembership(options: MembershipOptions): Membership {
   const { store, clock, observer, log, times, identity, formats } = options
-  const key = announcementKey(identity.replicaId)
+  let entries = 1
   const startedAt = toRfc3339(clock.nowMs())
   let draining = false
   let isMember = false
@@ -60,18 +60,22 @@ export function createMembership(options: MembershipOptions): Membership {
   let cancelBeat = () => {}
   let underWay: Promise<void> = Promise.resolve()
 
+  /** Who comes back takes another name: a removal that reaches the store late must not remove the new announcement. */
+  const replicaId = () => (entries === 1 ? identity.replicaId : `${identity.replicaId}.${entries}`)
+
   const announce = async () => {
     const started = momentOf(clock)
     isLeft = false
     const body = encodeAnnouncement({
       ...identity,
+      replicaId: replicaId(),
       ...formats,
       clusterSeq: seenSeq,
       startedAt,
       at: toRfc3339(clock.nowMs()),
       draining,
     })
-    await store.put(key, body, { timeoutMs: storeTimeoutMs })
+    await store.put(announcementKey(replicaId()), body, { timeoutMs: storeTimeoutMs })
     announced = started
   }
 
@@ -96,7 +100,7 @@ export function createMembership(options: MembershipOptions): Membership {
       const [looked] = await Promise.allSettled([look()])
       await announce()
       if (looked.status === 'rejected') throw looked.reason
-      if (failing) observer.log('info', 'announced', { replicaId: identity.replicaId })
+      if (failing) observer.log('info', 'announced', { replicaId: replicaId() })
       failing = false
     } catch (error) {
       if (!failing) observer.log('warn', 'announce_failed', { error })
@@ -138,8 +142,10 @@ export function createMembership(options: MembershipOptions): Membership {
       await underWay
       cancelBeat()
       if (isLeft) return
-      await store.delete(key, { timeoutMs: storeTimeoutMs })
+      await options.quiesce?.()
+      await store.delete(announcementKey(replicaId()), { timeoutMs: storeTimeoutMs })
       isLeft = true
+      entries++
     },
   }
 }

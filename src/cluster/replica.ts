@@ -9,7 +9,7 @@ import { createClusterLog } from './cluster-log.ts'
 import { createConversions } from './convert.ts'
 import { createConvertingRepositories } from './converting.ts'
 import { expand } from './expand.ts'
-import { formatsOf, unfitFor } from './formats.ts'
+import { canHandle, formatsOf, unfitFor } from './formats.ts'
 import { createMembership } from './membership.ts'
 import type { Migration } from './migration.ts'
 import { conversionOf, newFormatOf } from './state.ts'
@@ -129,7 +129,10 @@ export function createReplica(options: ReplicaOptions): Replica {
         conversions,
         clock,
         observer,
-        target: () => conversionOf(log.state),
+        target() {
+          const format = conversionOf(log.state)
+          return format !== null && canHandle(formats, format) ? format : null
+        },
       }),
     newFormat: () => newFormatOf(log.state, formats.writes[0]),
     drain: membership.drain,

@@ -1,8 +1,10 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { createConversions } from '../../src/cluster/convert.ts'
 import type { Migration } from '../../src/cluster/migration.ts'
 import type { Oid } from '../../src/git/objects.ts'
 import type { Draft, Repositories, View } from '../../src/repository/repository.ts'
+import { lostAnswer } from '../support/faulty-store.ts'
 import { projectName } from '../support/repositories.ts'
 import { until } from '../support/until.ts'
 import { type Build, type ClusterBench, openClusterBench, request, times } from './cluster-bench.ts'
@@ -255,18 +257,49 @@ test('a replica converts a project before its next write, only while the cluster
 })
 
 test('a conversion that fails does not fail the write', async () => {
-  await bench.create('p', 1, { 'a.yaml': 'a' })
-  await bench.expand(2)
-  const member = bench.member(2)
+  await bench.create('p', 3)
+  const { log } = bench.runner(4)
+  await log.append(() => ({ kind: 'expanded', format: 4, formats: [3] }))
+  await bench.to(4, 4, { acceptIrreversible: true })
+  const member = bench.member(4)
   await member.start()
-  const { log } = bench.runner(2)
-  // Nobody can go there: the replica knows no such migration.
-  await log.append(() => ({ kind: 'target', format: 9, acceptIrreversible: false }))
-  await log.append(() => ({ kind: 'agreed', format: 9 }))
-  await until(() => member.newFormat() === 9)
-  assert.is((await write(member.repositories, 'p', 'b.yaml', 'b')).status, 200)
+  // Nobody can go back there, and `migrate to` would refuse it.
+  await log.append(() => ({ kind: 'target', format: 3, acceptIrreversible: false }))
+  await log.append(() => ({ kind: 'agreed', format: 3 }))
+  await until(() => member.newFormat() === 3)
+  const outcome = await member.repositories.write(projectName('p'), {
+    kind: 'commit',
+    evaluate: async (draft) => ({
+      status: 200,
+      commit: draft.commit('main', { tree: draft.writeTree([]), message: 'by a user' }),
+    }),
+    ...request,
+  })
+  assert.is(outcome.status, 200)
   assert.ok(member.events.includes('conversion_failed'))
-  assert.is(await bench.formatOf('p'), 1)
+  assert.is(await bench.formatOf('p'), 4)
+})
+
+test('a conversion whose outcome nobody knows is brought to an end before it counts as ended', async () => {
+  await bench.create('p', 1)
+  const conversions = createConversions({ migrations: builds[2], committer: request.author })
+  const isSlot = ({ key }: { key: string }) => key.endsWith('2.bundle')
+  bench.store.before = (call) => {
+    if (isSlot(call)) lostAnswer()
+  }
+  const repositories = bench.repositories(2)
+  const conversion = conversions.convert(repositories, projectName('p'), {
+    format: 2,
+    timeoutMs: 300,
+  })
+  const error = await conversion.catch((thrown) => thrown)
+  assert.is(error.code, 'outcome_unknown')
+  const quiet = conversions.quiet()
+  assert.ok(quiet !== undefined)
+  bench.store.before = () => {}
+  await quiet
+  assert.is(await bench.formatOf('p'), 2)
+  assert.is(conversions.quiet(), undefined)
 })
 
 test('a format that only fences writers is read by the build before, and not written', async () => {

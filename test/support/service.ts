@@ -34,6 +34,7 @@ export const quickDrain = { DRAIN_WINDOW_SECONDS: '0.2' }
  * @param options.env added to what it needs; nothing of this process's settings reaches it but PATH and the like
  * @param options.timeoutMs until then, default 30,000
  * @param options.until `ready` unless told
+ * @param options.program another build than this tree's, as a path
  */
 export async function startService(
   options: {
@@ -41,10 +42,11 @@ export async function startService(
     folder?: string
     until?: 'listening' | 'ready'
     timeoutMs?: number
+    program?: string
   } = {},
 ): Promise<Service> {
   const { env = {}, folder = makeFolder('service'), until = 'ready', timeoutMs = 30_000 } = options
-  const running = startProcess(process.execPath, [mainFile], {
+  const running = startProcess(process.execPath, [options.program ?? mainFile], {
     cwd: folder,
     env: { PORT: '0', ...quickDrain, ...env },
     keepChars: 4_000_000,

@@ -1,0 +1,3 @@
+import { disturbances, openFleet } from './builds.ts'
+
+disturbances('disturbed builds on a file store', async () => openFleet({}))
