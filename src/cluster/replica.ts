@@ -12,6 +12,7 @@ import { expand } from './expand.ts'
 import { canHandle, formatsOf, unfitFor } from './formats.ts'
 import { createMembership } from './membership.ts'
 import type { Migration } from './migration.ts'
+import { permit } from './permit.ts'
 import { conversionOf, newFormatOf } from './state.ts'
 
 export interface Replica {
@@ -29,6 +30,11 @@ export interface Replica {
   converting(repositories: Repositories): Repositories
   /** The format of projects that are created now. */
   newFormat(): number
+  /**
+   * Asks whether a single project may be converted, and makes sure that it may stay so.
+   * @returns null, or a sentence that says why not @throws StoreError, ClusterLogError
+   */
+  permit(format: number): Promise<string | null>
   /** Tells the others that it drains. */
   drain(): void
   /** Takes the announcement away; the last thing that a process does. @throws StoreError */
@@ -135,6 +141,7 @@ export function createReplica(options: ReplicaOptions): Replica {
         },
       }),
     newFormat: () => newFormatOf(log.state, formats.writes[0]),
+    permit: (format) => permit({ log, store, times, formats, format }),
     drain: membership.drain,
     async leave() {
       await entering
