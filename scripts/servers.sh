@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests run against: Redis, nginx, git, wrk and openssl from Debian's packages; MinIO and Versity Gateway
-# with `go install` into .servers/bin. What is there already is left alone, so a second run does nothing.
+# Installs what the tests run against: Redis, nginx, git, wrk, openssl, nftables and iproute2 from Debian's packages; MinIO,
+# Versity Gateway and Helm with `go install` into .servers/bin. What is there already is left alone, so a second run does nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 # lost (minio/minio#21653): so a commit of its main branch.
 minio=github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 versitygw=github.com/versity/versitygw/cmd/versitygw@v1.8.0
+helm=helm.sh/helm/v3/cmd/helm@v3.22.0
 
 bin=$PWD/.servers/bin
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/go/bin
@@ -22,7 +23,7 @@ fail() {
 
 install_packages() {
   local packages=()
-  for pair in redis-server:redis-server nginx:nginx git:git wrk:wrk openssl:openssl; do
+  for pair in redis-server:redis-server nginx:nginx git:git wrk:wrk openssl:openssl nft:nftables ip:iproute2; do
     command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}")
   done
   if [ ${#packages[@]} -eq 0 ]; then return; fi
@@ -69,4 +70,5 @@ install_go() {
 install_packages
 install_go minio "$minio"
 install_go versitygw "$versitygw"
-say "all there: redis-server, nginx, git, wrk, openssl, minio, versitygw"
+install_go helm "$helm"
+say "all there: redis-server, nginx, git, wrk, openssl, nft, ip, minio, versitygw, helm"

@@ -196,6 +196,12 @@ export const settings = {
   },
 } as const satisfies Record<string, Setting>
 
+/**
+ * The end of a pod, seconds: what its controller adds to the longest request and the accept window, and all four together are its
+ * grace. The chart renders the same numbers; a test holds the two together.
+ */
+export const podEnd = { preStopSeconds: 15, marginSeconds: 10 } as const
+
 type Settings = typeof settings
 type Value<S> = S extends { secret: true }
   ? Secret | undefined

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { settings } from '../../src/config.ts'
+import { narrowTable } from '../support/markdown.ts'
 import { repositoryRoot } from '../support/programs.ts'
 
 const test = suite('README')
@@ -28,9 +29,7 @@ test('its table of settings is the one of config.ts, line by line', () => {
     '| --- | --- | --- | --- |',
     ...rows,
   ].join('\n')
-  // The formatter pads the columns.
-  const narrow = (table: string) => table.replace(/ +\|/g, ' |').replace(/-{3,}/g, '---')
-  assert.is(narrow(shown ?? ''), expected)
+  assert.is(narrowTable(shown ?? ''), expected)
 })
 
 test('every npm script that it names exists', () => {

@@ -3,19 +3,12 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { blockAfter } from '../support/markdown.ts'
 import { repositoryRoot, requireServers } from '../support/programs.ts'
 import { type Service, startService } from '../support/service.ts'
 
 const test = suite('commands of the README')
 const readme = readFileSync(join(repositoryRoot, 'README.md'), 'utf8')
-
-/** The block of code after a mark. */
-function blockAfter(mark: string): string {
-  const [, after] = readme.split(mark)
-  const [, block] = after?.split(/^```\w*\n?/m) ?? []
-  if (block === undefined) throw new Error(`the README has no block after ${mark}`)
-  return block
-}
 
 /** Runs a block as a user would, in the service's folder; any command that fails fails the whole. */
 function run(service: Service, script: string) {
@@ -40,7 +33,7 @@ if (requireServers('commands of the README', 'curl', 'git')) {
   test.after(() => service?.dispose())
 
   test('the curl lines work as written', () => {
-    const shown = run(service, blockAfter('<!-- test: curl -->'))
+    const shown = run(service, blockAfter(readme, '<!-- test: curl -->'))
     assert.match(shown, /^\{"commitID":"[0-9a-f]{40}"/m, 'the answer to the write')
     assert.match(shown, /objectives: \[\]/, 'the bytes that were written')
     assert.match(shown, /"commits":\[\{"commitID":"[0-9a-f]{40}"/, 'its history')
@@ -67,7 +60,7 @@ if (requireServers('commands of the README', 'curl', 'git')) {
     )
     assert.is(answer.status, 200)
     assert.ok(existsSync(join(service.folder, 'data/store/projects/sockshop/packs')))
-    run(service, blockAfter('<!-- test: recovery -->'))
+    run(service, blockAfter(readme, '<!-- test: recovery -->'))
     assert.ok(readFileSync(join(service.folder, 'sockshop/large.bin')).equals(large))
     const file = run(service, 'git -C sockshop show origin/dev:carts/slo.yaml')
     assert.is(file, 'objectives: []\n')
@@ -76,7 +69,7 @@ if (requireServers('commands of the README', 'curl', 'git')) {
 
   test('the tokens of the example are taken', async () => {
     const file = join(service.folder, 'tokens.json')
-    writeFileSync(file, blockAfter('### Tokens'))
+    writeFileSync(file, blockAfter(readme, '### Tokens'))
     const guarded = await startService({ env: { TOKENS_FILE: file } })
     const status = async (method: string, token?: string) => {
       const headers = token === undefined ? {} : { 'x-token': token }

@@ -1,5 +1,5 @@
 /**
- * Deliberate mistakes: each patch of `test/mutants` takes one guard out of `src`, and a named test has to notice. The tree is
+ * Deliberate mistakes: each patch of `test/mutants` takes one guard out of `src` or `charts`, and a named test has to notice. The tree is
  * copied once for each worker; a patch is applied, built on top of what was built, tested and taken back.
  */
 import { spawnSync } from 'node:child_process'
@@ -107,7 +107,8 @@ async function tryMutant(tree: string, mutant: Mutant, limitMs: number): Promise
   if (mutant.test === '' || !existsSync(join(tree, mutant.test))) {
     return { red: false, reason: 'its "# test:" line names no file' }
   }
-  if (!changesOnlySources(mutant.patch)) return { red: false, reason: 'it changes more than src' }
+  if (!changesOnlySources(mutant.patch))
+    return { red: false, reason: 'it changes more than src and charts' }
   if (!applyPatch(tree, mutant.patch)) return { red: false, reason: 'it does not apply' }
   try {
     if (!(await build(tree))) return { red: false, reason: 'it does not build' }
@@ -125,7 +126,7 @@ async function tryTest(tree: string, test: string, limitMs: number): Promise<Ver
 
 function changesOnlySources(patch: string): boolean {
   const files = readFileSync(patch, 'utf8').match(/^\+\+\+ .*$/gm) ?? []
-  return files.length > 0 && files.every((line) => line.startsWith('+++ b/src/'))
+  return files.length > 0 && files.every((line) => /^\+\+\+ b\/(src|charts)\//.test(line))
 }
 
 function applyPatch(tree: string, patch: string, ...flags: string[]): boolean {
