@@ -30,8 +30,10 @@ export interface GateOptions {
   say?: (line: string) => void
 }
 
-const scope = '/stage/production/service/carts'
-const loadFile = fileURLToPath(new URL('load-process.js', import.meta.url))
+/** Where the load has its files, beneath a project. */
+export const scope = '/stage/production/service/carts'
+/** The load, as a program. */
+export const loadFile = fileURLToPath(new URL('load-process.js', import.meta.url))
 const replicas = 3
 /** Before the first replacement and after the last. */
 const steadyMs = 3_000
@@ -51,7 +53,7 @@ export async function runGate(options: GateOptions): Promise<Report> {
     const redis = open(await startRedis(), (server) => server.stop())
     const proxy = open(await startFaultProxy(minio.endpoint), (server) => server.stop())
     const layer4 = open(await startLayer4(), (server) => server.stop())
-    const gateway = open(await startModeA(layer4), (server) => server.stop())
+    const gateway = open(await startModeA(`127.0.0.1:${layer4.port}`), (server) => server.stop())
     const bucket = await minio.createBucket()
     const build = {
       name: 'this build',
@@ -117,15 +119,19 @@ export async function runGate(options: GateOptions): Promise<Report> {
       summary,
       witness: gateway.witness(),
       endings: fleet.endings,
-      refused: layer4.refused,
       lost: [...lost, ...inBucket],
+      faults: layer4.refused.map((why) => `connection: ${why}`),
+      notes: [
+        `${fleet.endings.reduce((sum, { servedDraining }) => sum + servedDraining, 0)} requests served after SIGTERM`,
+      ],
     })
   } finally {
     for (const close of opened.reverse()) await close()
   }
 }
 
-async function makeProject(url: string, project: string): Promise<void> {
+/** Makes a project with the stage and the service of `scope`. */
+export async function makeProject(url: string, project: string): Promise<void> {
   const post = async (path: string, body: object) => {
     const { status } = await send(url, { method: 'POST', path, body: JSON.stringify(body) })
     if (status !== 204) throw new Error(`${path} was answered ${status}`)
@@ -136,7 +142,7 @@ async function makeProject(url: string, project: string): Promise<void> {
 }
 
 /** The log itself as the last witness: each acknowledged write is one commit, and there is none that nobody sent. */
-async function compareBucket(
+export async function compareBucket(
   ledger: Ledger,
   readLog: (project: string) => Promise<{ messages: Map<string, number>; faults: string[] }>,
 ): Promise<string[]> {

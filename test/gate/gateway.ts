@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gatewayConfig } from '../http/gateway.ts'
 import { startNginx } from '../support/servers.ts'
-import type { Layer4 } from './l4.ts'
 
 export interface Witness {
   requests: number
@@ -23,9 +22,12 @@ const format = `log_format gate '$status $upstream_status $upstream_addr $reques
 const server = 'access_log access.log gate; keepalive_timeout 600s; keepalive_requests 1000000;'
 const failures = /prematurely closed|reset by peer|refused|no live upstreams|timed out|failed \(/
 
-/** Mode A: as Keptn has it, without connections that are kept, so nothing is ever sent twice. */
-export async function startModeA(layer4: Layer4): Promise<Gateway> {
-  const nginx = await startNginx((port) => `${format}\n${gatewayConfig(port, layer4.port, server)}`)
+/**
+ * Mode A: as Keptn has it, without connections that are kept, so nothing is ever sent twice.
+ * @param upstream `host:port` of the Service
+ */
+export async function startModeA(upstream: string): Promise<Gateway> {
+  const nginx = await startNginx((port) => `${format}\n${gatewayConfig(port, upstream, server)}`)
   const read = (name: string) => readFileSync(join(nginx.folder, name), 'utf8').split('\n')
   return {
     url: nginx.url,

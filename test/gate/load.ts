@@ -24,6 +24,8 @@ export interface LoadSettings {
   slowProjects: string[]
   slowMs: number
   perSecond: number
+  /** Nothing but POSTs, which nobody on the way would send twice. */
+  postsOnly?: boolean
   ledgerPath: string
   seed: number
 }
@@ -139,7 +141,7 @@ export async function runLoad(settings: LoadSettings, stop: Promise<unknown>) {
   /** Two thirds POST, a fifth GET of what was just written, the rest PUT and DELETE. */
   function arrive(): Promise<void> {
     const draw = chance.fraction()
-    if (draw < 0.667) return post()
+    if (settings.postsOnly || draw < 0.667) return post()
     return draw < 0.867 ? get() : rewrite()
   }
 
@@ -165,7 +167,9 @@ export async function runLoad(settings: LoadSettings, stop: Promise<unknown>) {
   }
 
   /** Straight to the Service, since the gateway takes a body whole before it passes it on. */
-  async function slow(project: string): Promise<void> {
+  async function slow(project: string, index: number): Promise<void> {
+    // Not all at the same time, so that one of them has just begun at any moment.
+    await sleep((index * settings.slowMs) / settings.slowProjects.length)
     while (!stopped) {
       const id = `load ${++number}`
       const content = contentOf(id)
@@ -191,7 +195,7 @@ export async function runLoad(settings: LoadSettings, stop: Promise<unknown>) {
     underWay.add(kept)
   }
   for (const project of settings.longProjects) begin(long(project))
-  for (const project of settings.slowProjects) begin(slow(project))
+  for (const [index, project] of settings.slowProjects.entries()) begin(slow(project, index))
   void stop.then(() => {
     stopped = true
   })

@@ -20,18 +20,20 @@ export function buildReport(seen: {
   ledger: Ledger
   summary: LoadSummary
   witness: Witness
-  endings: readonly Ending[]
-  /** Connections that no endpoint took. */
-  refused: readonly string[]
+  endings: readonly Omit<Ending, 'servedDraining'>[]
   lost: string[]
+  /** What else makes it red, such as connections that no endpoint took. */
+  faults: readonly string[]
+  /** What else is worth to be known. */
+  notes: readonly string[]
 }): Report {
-  const { ledger, summary, witness, endings, refused, lost } = seen
+  const { ledger, summary, witness, endings, faults, lost, notes } = seen
   const gone = endings.filter(({ exit, killed }) => exit !== 0 || killed)
   const failures = [
     ...lost.map((what) => `lost: ${what}`),
     ...ledger.failures.map((line) => `failed: ${describe(line)}`),
     ...witness.complaints.map((line) => `nginx: ${line}`),
-    ...refused.map((why) => `connection: ${why}`),
+    ...faults,
     ...gone.map(({ exit, killed }) => `replica: ended with ${exit}${killed ? ', killed' : ''}`),
   ]
   // Too little load proves nothing.
@@ -53,7 +55,8 @@ export function buildReport(seen: {
     `${ledger.failures.length} failed, ${lost.length} lost; nginx saw ${witness.requests} requests, ${witness.complaints.length} complaints`,
     ...(ledger.failures.length === 0 ? [certainty] : []),
     `short requests: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms`,
-    `drains: ${Math.min(...drains)} to ${Math.max(...drains)} ms, ${endings.reduce((sum, { servedDraining }) => sum + servedDraining, 0)} requests served after SIGTERM`,
+    `replicas took ${Math.min(...drains)} to ${Math.max(...drains)} ms to end`,
+    ...notes,
     `${(kept * 100).toFixed(2)} % of ${summary.scheduled} were sent on time`,
     ...failures.slice(0, shownMost).map((failure) => `RED ${failure}`),
     ...(failures.length > shownMost ? [`RED and ${failures.length - shownMost} more`] : []),

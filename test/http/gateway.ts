@@ -1,4 +1,8 @@
 /** Keptn's gateway on a real nginx, as far as it touches this service, and what its clients do to a URL. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { blockAfter } from '../support/markdown.ts'
+import { repositoryRoot } from '../support/programs.ts'
 import { type Server, startNginx } from '../support/servers.ts'
 
 /** How a client reaches the service. */
@@ -35,38 +39,26 @@ export function outside(port: number, service = 'resource-service'): Access {
 
 /** Starts the gateway before a service. */
 export function startGateway(servicePort: number): Promise<Server> {
-  return startNginx((port) => gatewayConfig(port, servicePort))
+  return startNginx((port) => gatewayConfig(port, `127.0.0.1:${servicePort}`))
 }
 
-/** What stands in its `http {}`. @param more settings of the server */
-export function gatewayConfig(port: number, servicePort: number, more = ''): string {
-  const blocked = [
-    'project$',
-    'project/[^/]*$',
-    'project/[^/]*/stage$',
-    'project/[^/]*/stage/[^/]*$',
-    'project/[^/]*/stage/[^/]*/service$',
-    'project/[^/]*/stage/[^/]*/service/[^/]*$',
-    'project/[^/]*/service/[^/]*/resource',
-  ]
-  const services = ['resource-service', 'configuration-service']
+/**
+ * What stands in its `http {}`: the location block of docs/gateway.md, as it is written there.
+ * @param upstream `host:port` of the service
+ * @param more settings of the server
+ */
+export function gatewayConfig(port: number, upstream: string, more = ''): string {
+  const document = readFileSync(join(repositoryRoot, 'docs', 'gateway.md'), 'utf8')
+  const locations = blockAfter(document, '<!-- test: location -->')
   return `
     client_max_body_size 5m;
     server {
       listen 127.0.0.1:${port};
       ${more}
-      location = /auth { internal; return 204; }
+      location = /api/v1/auth { internal; return 204; }
+      location @error401 { return 401; }
+      location @error429 { return 429; }
       location / { return 404; }
-      ${services
-        .map(
-          (service) => `
-      location /api/${service} {
-        auth_request /auth;
-        rewrite /api/${service}/(.*) /$1 break;
-        proxy_pass http://127.0.0.1:${servicePort};
-      }
-      ${blocked.map((path) => `location ~ ^/api/${service}/v1/${path} { return 403; }`).join('\n')}`,
-        )
-        .join('\n')}
+      ${locations.replace('configuration-service:8080', upstream)}
     }`
 }

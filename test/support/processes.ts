@@ -79,6 +79,8 @@ export interface ProcessOptions {
   keepChars?: number
   /** Whom it runs as; only root may say. */
   uid?: number
+  /** Told of output as it comes. */
+  onOutput?: (text: string) => void
 }
 
 /** Starts a program that dies with this process. */
@@ -97,14 +99,17 @@ export function startProcess(
   const pid = child.pid
   if (pid === undefined) throw new Error(`${program} did not start`)
   tellReaper(`+${pid}`)
-  return watch(child, pid, options.keepChars ?? 65_536)
+  return watch(child, pid, options)
 }
 
-function watch(child: ChildProcess, pid: number, keepChars: number): RunningProcess {
+function watch(child: ChildProcess, pid: number, options: ProcessOptions): RunningProcess {
+  const { keepChars = 65_536, onOutput } = options
   let output = ''
   let exit: number | string | undefined
   const keep = (chunk: Buffer) => {
-    output = (output + chunk.toString()).slice(-keepChars)
+    const text = chunk.toString()
+    output = (output + text).slice(-keepChars)
+    onOutput?.(text)
   }
   child.stdout?.on('data', keep)
   child.stderr?.on('data', keep)

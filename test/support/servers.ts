@@ -51,6 +51,8 @@ export interface S3Server extends Server {
 export interface StartOptions {
   /** Default: a free one. */
   port?: number
+  /** Address that MinIO and Redis listen on, default 127.0.0.1. */
+  bind?: string
   /** More arguments at the end of the command line. */
   args?: string[]
   env?: Record<string, string>
@@ -73,7 +75,8 @@ export function startMinio(options: StartOptions = {}): Promise<S3Server> {
     args: ({ port, folder }) => {
       mkdirSync(join(folder, 'data'), { recursive: true })
       const flags = ['--quiet', '--config-dir', join(folder, 'config')]
-      return ['server', ...flags, '--address', `127.0.0.1:${port}`, join(folder, 'data')]
+      const address = `${options.bind ?? '127.0.0.1'}:${port}`
+      return ['server', ...flags, '--address', address, join(folder, 'data')]
     },
     env: {
       MINIO_ROOT_USER: secrets.accessKeyId,
@@ -113,7 +116,9 @@ export async function startRedis(
       name: 'redis',
       program: needProgram('redis-server'),
       args: ({ port, folder }) => {
-        const place = ['--bind', '127.0.0.1', '--port', `${port}`, '--dir', folder]
+        const address = options.bind ?? '127.0.0.1'
+        const place = ['--bind', address, '--port', `${port}`, '--dir', folder]
+        if (options.bind !== undefined) place.push('--protected-mode', 'no')
         return [...place, '--save', '', '--appendonly', 'no', ...password, ...(options.args ?? [])]
       },
       answers: (port) => speaks(port, 'PING\r\n', /^[+-]/),
