@@ -102,12 +102,20 @@ export function createDraft(options: DraftOptions): { draft: Draft; result(): Dr
     deleted.push({ name, tip })
   }
 
+  /** Parents of branches' tips that were made here: what they reach needs nothing else to stay reachable. */
+  const mergedTips = () => {
+    const tips = commits.filter((oid) => [...refs.values()].includes(oid))
+    return new Set(tips.flatMap((oid) => commitOf(made.get(oid) as EntryObject).parents))
+  }
+
   /** Keeps deleted tips reachable for ever. @see docs/entry-format.md, "Deletion commit" */
   const writeDeletion = () => {
-    if (deleted.length === 0) return
+    const merged = deleted.length === 0 ? new Set() : mergedTips()
+    const lost = deleted.filter(({ tip }) => !merged.has(tip))
+    if (lost.length === 0) return
     const previous = refs.get(deletedRef)
-    const tips = [...new Set(deleted.map(({ tip }) => tip))].sort()
-    const names = deleted.map(({ name }) => name).sort()
+    const tips = [...new Set(lost.map(({ tip }) => tip))].sort()
+    const names = lost.map(({ name }) => name).sort()
     keep('tree', Buffer.alloc(0))
     const oid = writeCommit({
       tree: emptyTreeOid,

@@ -44,7 +44,7 @@ export interface Draft extends View {
   commit(branch: string, change: { tree: Oid; message: string; parents?: Oid[] }): Oid
   /** Points a branch at a commit: how a stage is forked. */
   setBranch(branch: string, commit: Oid): void
-  /** Deletes a branch; its tip stays reachable through `refs/meta/deleted`. */
+  /** Deletes a branch; its tip stays reachable through `refs/meta/deleted`, or the tip that this request merged it into. */
   deleteBranch(branch: string): void
   /** Deletes every branch and tag: the project is gone until it is created again. */
   deleteAll(): void

@@ -4,8 +4,16 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 
 import type { Oid } from '../../src/git/objects.ts'
+import type { Draft } from '../../src/repository/repository.ts'
 import { type Bench, openBench, projectName } from '../support/repositories.ts'
-import { createProject, deleteFile, deleteProject, fileOf, putFile } from '../support/requests.ts'
+import {
+  createProject,
+  deleteFile,
+  deleteProject,
+  fileOf,
+  putFile,
+  request,
+} from '../support/requests.ts'
 
 const test = suite<{ bench: Bench }>('repository')
 const project = projectName('sockshop')
@@ -114,6 +122,39 @@ test('a file of 3 MiB is spilled, and read back by another replica', async ({ be
   assert.is(read.value, content.toString('utf8'))
   const packs = await bench.store.list({ prefix: 'projects/sockshop/packs/', timeoutMs: 5_000 })
   assert.is(packs.objects.length, 1)
+})
+
+test('a deleted branch stays reachable: through the commit that merged it, or through one of its own', async ({
+  bench,
+}) => {
+  const { repositories } = bench
+  await repositories.write(project, createProject())
+  const tips = new Map<string, Oid>()
+  const fork = async (draft: Draft) => {
+    const tree = draft.writeTree([])
+    for (const name of ['merged', 'passed', 'lost']) {
+      tips.set(name, draft.commit(name, { tree, message: name }))
+    }
+    return { status: 200 }
+  }
+  await repositories.write(project, request(fork))
+  const [merged, passed, lost] = [...tips.values()] as [Oid, Oid, Oid]
+  const merge = async (draft: Draft) => {
+    const tree = draft.writeTree([])
+    // A commit that no ref leads to keeps nothing.
+    draft.commit('main', { tree, message: 'passed over', parents: [passed] })
+    draft.commit('main', { tree, message: 'merge', parents: [merged] })
+    for (const name of tips.keys()) draft.deleteBranch(name)
+    return { status: 200 }
+  }
+  await repositories.write(project, request(merge))
+  const { value } = await repositories.read(
+    project,
+    async ({ refs, readCommit }) => readCommit(refs.get('refs/meta/deleted') as Oid),
+    soon,
+  )
+  assert.equal(value.parents, [passed, lost].sort())
+  assert.is(value.message.trim(), 'deleted refs/heads/lost refs/heads/passed')
 })
 
 test('projects are listed in the order of their keys, page by page', async ({ bench }) => {
