@@ -22,7 +22,9 @@ const content = z
 
 export const projectBody = z.object({
   projectName: z.string().nullish(),
-  migrate: z.boolean().nullish().meta({ description: 'Not supported: 400 where true.' }),
+  migrate: z.boolean().nullish().meta({
+    description: 'On PUT, where true: makes stages folders of the default branch (format 2).',
+  }),
   message,
 })
 export const stageBody = z.object({ stageName: z.string().nullish(), message })

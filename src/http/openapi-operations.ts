@@ -138,7 +138,10 @@ export const operations: Readonly<Record<string, Operation>> = {
     example: { nextPageKey: '0', projects: [{ projectName: 'sockshop' }] },
   }),
   createProject: change('Makes a project', project),
-  updateProject: change('Says whether a project is there; nothing of it can be updated', project),
+  updateProject: change(
+    'Says whether a project is there; with `migrate`, moves it to format 2',
+    project,
+  ),
   updateProjectNamed: change('As `PUT /v1/project`: the name in the body counts', project),
   deleteProject: change('Deletes a project; its history stays in the bucket'),
   getStages: list('Lists the stages of a project', {

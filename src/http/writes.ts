@@ -45,10 +45,10 @@ export const updateProject = write(async ({ call, tools, body, context }) => {
   const { projectName, migrate, message } = parseBody(body, projectBody)
   const project = parseProjectName(projectName ?? '')
   authorize(call.principal, 'admin', project)
-  if (migrate === true) {
-    throw new ServiceError('not_supported', 'migrate is not supported')
-  }
-  return tools.resources.updateProject(project, context(message))
+  const { resources } = tools
+  return migrate === true
+    ? resources.migrateProject(project, context(message))
+    : resources.updateProject(project, context(message))
 })
 
 export const deleteProject = write(async ({ call, tools, context }) => {

@@ -1,24 +1,33 @@
 /** Puts together what `resources.ts` describes. */
 import type { Clock } from '../clock.ts'
+import { ServiceError } from '../errors.ts'
 import type { Repositories } from '../repository/repository.ts'
-import { createProjects } from './projects.ts'
+import { createProjects, type ProjectRules } from './projects.ts'
 import { createReading } from './reading.ts'
 import type { Resources } from './resources.ts'
 import { createWriting } from './writing.ts'
 
 /**
  * Builds the resources of all projects.
- * @param options.defaultBranch of projects that are created from now on
+ * @param options.newFormat default: format 1
+ * @param options.refuseMigration default: not_supported
  */
-export function createResources(options: {
-  repositories: Repositories
-  clock: Clock
-  defaultBranch: string
-}): Resources {
-  const { repositories, clock, defaultBranch } = options
+export function createResources(
+  options: {
+    repositories: Repositories
+    clock: Clock
+  } & Pick<ProjectRules, 'defaultBranch'> &
+    Partial<ProjectRules>,
+): Resources {
+  const { repositories, clock } = options
+  const rules = { newFormat: () => 1, refuseMigration, ...options }
   return {
-    ...createProjects(repositories, defaultBranch),
+    ...createProjects(repositories, rules),
     ...createReading(repositories),
     ...createWriting(repositories, clock),
   }
+}
+
+async function refuseMigration(): Promise<ServiceError> {
+  return new ServiceError('not_supported', 'migrate is not supported by this build')
 }

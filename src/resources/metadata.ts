@@ -1,5 +1,5 @@
 /** `metadata.yaml`: what Keptn keeps in each scope to tell that it is there. */
-import { parse, stringify } from 'yaml'
+import { isMap, isScalar, parse, parseDocument, stringify } from 'yaml'
 import { toRfc3339 } from '../git/time.ts'
 
 export const metadataFile = 'metadata.yaml'
@@ -10,15 +10,25 @@ export const maxMetadataBytes = 64 * 1024
 export interface Metadata {
   /** Milliseconds since the epoch. */
   createdAtMs?: number
-  /** The format of the tree whose root the file stands in. */
-  format: number
+  /** Of a file at the root of a tree: whether stages are folders of it. */
+  isUsingDirectoryStructure: boolean
 }
 
-/** The file of a new project in format 1. @param atMs milliseconds since the epoch */
-export function projectMetadata(name: string, atMs: number): Buffer {
+const structureKey = 'isUsingDirectoryStructure'
+
+/** The file of a new project. @param atMs milliseconds since the epoch */
+export function projectMetadata(
+  name: string,
+  atMs: number,
+  isUsingDirectoryStructure: boolean,
+): Buffer {
   const creationTimestamp = toRfc3339(atMs)
-  const fields = { projectName: name, creationTimestamp, isUsingDirectoryStructure: false }
-  return Buffer.from(stringify(fields))
+  return Buffer.from(stringify({ projectName: name, creationTimestamp, isUsingDirectoryStructure }))
+}
+
+/** The file of a new stage that is a folder. @param atMs milliseconds since the epoch */
+export function stageMetadata(name: string, atMs: number): Buffer {
+  return Buffer.from(stringify({ stagename: name, creationtimestamp: toRfc3339(atMs) }))
 }
 
 /** The file of a new service. @param atMs milliseconds since the epoch */
@@ -31,8 +41,32 @@ export function serviceMetadata(name: string, atMs: number): Buffer {
 export function readMetadata(content: Buffer): Metadata {
   const fields = readFields(content)
   const createdAtMs = parseTime(fields.get('creationtimestamp'))
-  const format = isTrue(fields.get('isusingdirectorystructure')) ? 2 : 1
-  return createdAtMs === undefined ? { format } : { createdAtMs, format }
+  const isUsingDirectoryStructure = isTrue(fields.get(structureKey.toLowerCase()))
+  const said = { isUsingDirectoryStructure }
+  return createdAtMs === undefined ? said : { createdAtMs, ...said }
+}
+
+/** Turns the key that tells where stages are; a file that cannot be read is replaced by one that says nothing else. */
+export function turnStructure(content: Buffer, isUsingDirectoryStructure: boolean): Buffer {
+  if (readMetadata(content).isUsingDirectoryStructure === isUsingDirectoryStructure) return content
+  const turned = setKey(content.toString(), isUsingDirectoryStructure)
+  const isTurned = readMetadata(turned).isUsingDirectoryStructure === isUsingDirectoryStructure
+  return isTurned ? turned : Buffer.from(stringify({ [structureKey]: isUsingDirectoryStructure }))
+}
+
+/** Sets the key, however it is spelled, and leaves everything else, comments too; nothing where there is no map. */
+function setKey(text: string, value: boolean): Buffer {
+  try {
+    const document = parseDocument(text, { logLevel: 'silent' })
+    const items = isMap(document.contents) ? document.contents.items : []
+    const spelled = items
+      .map(({ key }) => (isScalar(key) ? String(key.value) : ''))
+      .filter((key) => key.toLowerCase() === structureKey.toLowerCase())
+    for (const key of spelled.length > 0 ? spelled : [structureKey]) document.set(key, value)
+    return Buffer.from(document.toString({ lineWidth: 0 }))
+  } catch {
+    return Buffer.alloc(0)
+  }
 }
 
 function readFields(content: Buffer): Map<string, unknown> {

@@ -41,6 +41,16 @@ export function parseStageName(text: string): StageName {
   return text as StageName
 }
 
+/** Whether a branch or a folder may be a stage's: an imported one may have a name that no stage can have. */
+export function isStageName(text: string): text is StageName {
+  try {
+    parseStageName(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /**
  * Turns text into a service's name, which is a folder's.
  * @throws invalid_request

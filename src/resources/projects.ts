@@ -4,17 +4,17 @@ import { refListMaxBytes, refListSizeBytes } from '../git/bundle.ts'
 import type { Oid } from '../git/objects.ts'
 import { findRefConflict } from '../git/ref-name.ts'
 import type { Draft, ProjectName, Proof, Repositories } from '../repository/repository.ts'
-import { branchRef, checkProject, commitPlace, findPlace, findStage, notFound } from './layout.ts'
+import { convertToFolders } from './conversion.ts'
+import { branchRef } from './layout.ts'
 import { messageOf } from './message.ts'
 import { metadataFile, projectMetadata, serviceMetadata } from './metadata.ts'
 import { invalidPage, lastPageKey, parsePageSize } from './paging.ts'
+import { checkProject, commitPlace, findPlace, layoutOf } from './place.ts'
 import { describeScope } from './reading.ts'
 import type { PageRequest, ReadContext, Resources, ScopeItem, StageName } from './resources.ts'
 import { findEntry, graft, isFolder } from './tree.ts'
 import { write } from './writing.ts'
 
-/** What new projects get. */
-const newFormat = 1
 const noOid = '0'.repeat(40) as Oid
 /** What an entry names besides the branches, or will once something was deleted. */
 const futureRefs = [
@@ -30,14 +30,27 @@ type Projects = Omit<
   'readFile' | 'listFiles' | 'listStages' | 'listServices' | 'history' | 'writeFiles' | 'deleteFile'
 >
 
-export function createProjects(repositories: Repositories, defaultBranch: string): Projects {
+export interface ProjectRules {
+  /** Of projects that are created from now on. */
+  defaultBranch: string
+  /** The format of projects that are created now. */
+  newFormat(): number
+  /** Why no project may be moved to format 2 now; null where it may. */
+  refuseMigration(): Promise<ServiceError | null>
+}
+
+export function createProjects(repositories: Repositories, rules: ProjectRules): Projects {
   return {
     createProject(project, context) {
       const message = messageOf(context, 'Create', { project })
       return write(repositories, project, 'create', context, async (draft) => {
         if (draft.exists) throw new ServiceError('project_exists', 'Project already exists')
-        draft.begin({ format: newFormat, defaultBranch })
-        const oid = draft.writeBlob(projectMetadata(project, draft.atMs))
+        const { defaultBranch } = rules
+        const format = rules.newFormat()
+        draft.begin({ format, defaultBranch })
+        const { isUsingDirectoryStructure } = layoutOf(format)
+        const metadata = projectMetadata(project, draft.atMs, isUsingDirectoryStructure)
+        const oid = draft.writeBlob(metadata)
         const tree = draft.writeTree([[metadataFile, { mode: '100644', oid }]])
         return { status: 204, commit: draft.commit(defaultBranch, { tree, message }) }
       })
@@ -50,6 +63,17 @@ export function createProjects(repositories: Repositories, defaultBranch: string
       })
     },
 
+    async migrateProject(project, context) {
+      const refused = await rules.refuseMigration()
+      const message = messageOf(context, 'Migrate', { project })
+      return write(repositories, project, 'upgrade', context, async (draft) => {
+        checkProject(draft)
+        if (layoutOf(draft.format).isUsingDirectoryStructure) return { status: 204 }
+        if (refused !== null) throw refused
+        return { status: 204, commit: await convertToFolders(draft, message) }
+      })
+    },
+
     deleteProject(project, context) {
       return write(repositories, project, 'delete', context, async (draft) => {
         if (draft.exists) draft.deleteAll()
@@ -58,21 +82,21 @@ export function createProjects(repositories: Repositories, defaultBranch: string
     },
 
     createStage({ project, stage }, context) {
+      const message = messageOf(context, 'Create', { project, stage })
       return write(repositories, project, 'commit', context, async (draft) => {
         checkProject(draft)
-        checkNewStage(draft, stage)
-        const { commit } = await findPlace(draft, { project })
-        draft.setBranch(stage, commit)
+        await checkNewStage(draft, stage)
+        const commit = await layoutOf(draft.format).createStage(draft, stage, message)
         return { status: 204, commit }
       })
     },
 
     deleteStage({ project, stage }, context) {
+      const message = messageOf(context, 'Delete', { project, stage })
       return write(repositories, project, 'commit', context, async (draft) => {
         checkProject(draft)
-        if (findStage(draft, stage) === null) throw notFound('stage')
-        draft.deleteBranch(stage)
-        return { status: 204 }
+        const commit = await layoutOf(draft.format).deleteStage(draft, stage, message)
+        return commit === null ? { status: 204 } : { status: 204, commit }
       })
     },
 
@@ -135,16 +159,19 @@ export function createProjects(repositories: Repositories, defaultBranch: string
   }
 }
 
-/** @throws stage_exists, or conflict for a name that no stage of this project can have */
-function checkNewStage(draft: Draft, stage: StageName): void {
+/**
+ * Every stage must be able to be a branch, also where it is a folder: the project may go back.
+ * @throws stage_exists, or conflict for a name that no stage of this project can have
+ */
+async function checkNewStage(draft: Draft, stage: StageName): Promise<void> {
   if (stage === draft.defaultBranch) {
     throw new ServiceError('conflict', `${stage} is the project's default branch, so no stage`)
   }
-  if (findStage(draft, stage) !== null) {
-    throw new ServiceError('stage_exists', 'Stage already exists')
-  }
+  const stages = await layoutOf(draft.format).listStages(draft)
+  if (stages.includes(stage)) throw new ServiceError('stage_exists', 'Stage already exists')
   const ref = branchRef(stage)
-  const refs = new Map([...draft.refs, ...futureRefs, [ref, noOid]])
+  const stageRefs = [...stages.map(branchRef), ref].map((name) => [name, noOid] as const)
+  const refs = new Map([...draft.refs, ...futureRefs, ...stageRefs])
   if (findRefConflict(refs) !== null) {
     throw new ServiceError('conflict', `${ref} cannot stand beside the branches of the project`)
   }

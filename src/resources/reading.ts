@@ -5,20 +5,19 @@ import type { ProjectName, Proof, Repositories, View } from '../repository/repos
 import { type ChartPath, parseChartPath } from './chart.ts'
 import { packChart } from './chart-pack.ts'
 import { walkHistory } from './history.ts'
+import { notFound } from './layout.ts'
+import { metadataFile, readMetadata } from './metadata.ts'
+import { cutPage, invalidPage, lastPageKey, parsePageSize } from './paging.ts'
 import {
-  branchRef,
   checkProject,
+  findInPlace,
   findPlace,
   findServiceMetadata,
-  findStage,
   findTip,
   isHidden,
-  notFound,
+  layoutOf,
   type Place,
-} from './layout.ts'
-import { metadataFile, readMetadata } from './metadata.ts'
-import { parseStageName } from './names.ts'
-import { cutPage, invalidPage, lastPageKey, parsePageSize } from './paging.ts'
+} from './place.ts'
 import type {
   FileAnswer,
   FileItem,
@@ -32,7 +31,7 @@ import type {
   StageName,
 } from './resources.ts'
 import { findEntry, isFile, isFolder } from './tree.ts'
-import { compareNames, sortedByName, walkFiles } from './walk.ts'
+import { sortedByName, walkFiles } from './walk.ts'
 
 /** Archives that were made are kept, up to so many bytes in all, and none larger than a quarter of it. */
 const archiveCacheBytes = 32 * 1024 * 1024
@@ -78,7 +77,7 @@ export function createReading(repositories: Repositories): Reading {
   }
 
   const readChart = async (view: View, place: Place, chart: ChartPath) => {
-    const entry = await findEntry(view, place.tree, chart.folder.split('/'))
+    const entry = await findInPlace(view, place, chart.folder)
     if (entry === null || !isFolder(entry)) return null
     const content = await readArchive(view, entry.oid, chart)
     return content === null ? null : { content, oid: entry.oid, commit: place.commit }
@@ -86,13 +85,14 @@ export function createReading(repositories: Repositories): Reading {
 
   const findBlob = async (
     view: View,
-    { scope, path, commit }: { scope: Scope; path: ResourcePath; commit: Oid },
+    options: { scope: Scope; path: ResourcePath; commit: Oid; at: Oid | undefined },
   ): Promise<Oid> => {
-    const key = `${commit}${scope.service ?? ''}/${path}`
+    const { scope, path, commit, at } = options
+    // Where stages are folders one commit serves all of them.
+    const key = `${commit}${scope.stage ?? ''}/${scope.service ?? ''}/${path}`
     const known = blobs.get(key)
     if (known !== undefined) return known
-    const place = await findPlace(view, scope, commit)
-    const entry = await findEntry(view, place.tree, path.split('/'))
+    const entry = await findInPlace(view, await findPlace(view, scope, at), path)
     if (entry === null || !isFile(entry)) throw notFound('resource')
     blobs.set(key, entry.oid)
     return entry.oid
@@ -103,10 +103,11 @@ export function createReading(repositories: Repositories): Reading {
       const chart = parseChartPath(path)
       const work = async (view: View) => {
         checkProject(view)
-        const commit = context.at ?? findTip(view, scope)
-        const packed = chart && (await readChart(view, await findPlace(view, scope, commit), chart))
+        const { at } = context
+        const commit = at ?? findTip(view, scope)
+        const packed = chart && (await readChart(view, await findPlace(view, scope, at), chart))
         if (packed !== null) return packed
-        const oid = await findBlob(view, { scope, path, commit })
+        const oid = await findBlob(view, { scope, path, commit, at })
         return { content: await view.readBlob(oid), oid, commit }
       }
       const options = { ...context, mayBeStale: true }
@@ -130,7 +131,7 @@ export function createReading(repositories: Repositories): Reading {
     listStages(project, page, { at: _, ...context }): Promise<Page<ScopeItem>> {
       return read(project, context, async (view) => {
         checkProject(view)
-        const { items, ...rest } = cutPage(stageNames(view), page)
+        const { items, ...rest } = cutPage(await layoutOf(view.format).listStages(view), page)
         const describe = (stage: StageName) => describeScope(view, { project, stage })
         return { items: await Promise.all(items.map(describe)), ...rest }
       })
@@ -152,9 +153,8 @@ export function createReading(repositories: Repositories): Reading {
         if (start !== undefined && !(await view.hasCommit(start))) throw invalidPage('nextPageKey')
         const place = await findPlace(view, scope, context.at)
         const path = page.path === undefined ? [] : historyPath(page.path)
-        const segments = [...place.folder, ...path]
         const from = start ?? place.commit
-        const { items, next } = await walkHistory(view, from, { segments, limit })
+        const { items, next } = await walkHistory(view, from, { scope, path, limit })
         const nextPageKey = limit === 0 || next === null ? lastPageKey : next
         return { items, nextPageKey, totalCount: null }
       })
@@ -163,7 +163,7 @@ export function createReading(repositories: Repositories): Reading {
 }
 
 /**
- * Describes a project or a stage by the `metadata.yaml` of its branch, which in format 1 is the project's in both.
+ * Describes a project or a stage by its `metadata.yaml`; a stage that was forked as a branch has the project's.
  * @throws project_not_found, stage_not_found
  */
 export async function describeScope(view: View, scope: Scope): Promise<ScopeItem> {
@@ -201,25 +201,6 @@ async function findServices(view: View, tree: Oid): Promise<Service[]> {
     if (metadata !== null) services.push({ name, metadata: metadata.oid })
   }
   return services
-}
-
-function stageNames(view: View): StageName[] {
-  const prefix = branchRef('')
-  const branches = [...view.refs.keys()].filter((ref) => ref.startsWith(prefix))
-  return branches
-    .map((ref) => ref.slice(prefix.length) as StageName)
-    .filter((name) => isStageName(name) && findStage(view, name) !== null)
-    .sort(compareNames)
-}
-
-/** An imported branch may have a name that no stage can have. */
-function isStageName(name: string): boolean {
-  try {
-    parseStageName(name)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** A chart's history is its folder's. */

@@ -1,6 +1,6 @@
 /**
- * Projects, stages, services and their files: Keptn's nouns, laid out in Git (`docs/design.md`, section 9; format 1: each stage
- * a branch forked from the default branch, a service a folder of it).
+ * Projects, stages, services and their files: Keptn's nouns, laid out in Git (`docs/design.md`, section 9). In format 1 a stage is a
+ * branch forked from the default branch, in format 2 a folder of it; a service is a folder of its stage in both.
  *
  * What comes in is checked (`names.ts`, `paths.ts`), so nothing below asks again. Refusals are `ServiceError`s of 4xx. All files
  * of one call change together, or none.
@@ -56,7 +56,7 @@ export interface FileAnswer {
   content: Buffer
   /** Of the blob; of the tree for a re-made Helm archive. */
   oid: Oid
-  /** Head of the scope's branch, or the commit that was asked for: Keptn's `version`. */
+  /** Head of the branch that holds the scope, or the commit that was asked for: Keptn's `version`. */
   commit: Oid
   proof: Proof
 }
@@ -106,6 +106,8 @@ export interface Resources {
   createProject(project: ProjectName, context: WriteContext): Promise<Outcome>
   /** Keptn's PUT /project: says only whether it exists, there is nothing to update. */
   updateProject(project: ProjectName, context: WriteContext): Promise<Outcome>
+  /** Moves a project to format 2, where it is not: Keptn's `migrate: true`. */
+  migrateProject(project: ProjectName, context: WriteContext): Promise<Outcome>
   deleteProject(project: ProjectName, context: WriteContext): Promise<Outcome>
   createStage(
     scope: Required<Pick<Scope, 'project' | 'stage'>>,

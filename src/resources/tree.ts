@@ -4,7 +4,7 @@ import type { Oid, Tree, TreeEntry } from '../git/objects.ts'
 import type { Draft, View } from '../repository/repository.ts'
 import type { FolderPlan } from './plan.ts'
 
-const folderMode = '040000'
+export const folderMode = '040000'
 
 export function isFolder(entry: TreeEntry): boolean {
   return entry.mode === folderMode
@@ -32,22 +32,22 @@ export async function findEntry(
 }
 
 /**
- * Puts a tree in the place of a folder.
+ * Puts a tree in the place of a folder, and makes the folders on the way to it.
+ * @param root null for one that is not there
  * @param tree null removes the folder, and those above that are empty then
  * @returns the new root; null for an empty one
  */
 export async function graft(
   draft: Draft,
-  root: Oid,
+  root: Oid | null,
   [name, ...rest]: readonly string[],
   tree: Oid | null,
 ): Promise<Oid | null> {
   if (name === undefined) return tree
-  const entries = await draft.readTree(root)
+  const entries: Tree = root === null ? new Map() : await draft.readTree(root)
   const below = entries.get(name)
-  if (rest.length > 0 && (below === undefined || !isFolder(below))) return root
-  const next =
-    rest.length === 0 || below === undefined ? tree : await graft(draft, below.oid, rest, tree)
+  const there = below !== undefined && isFolder(below) ? below.oid : null
+  const next = await graft(draft, there, rest, tree)
   return writeEntries(draft, replaceEntry(entries, name, next === null ? null : folder(next)))
 }
 

@@ -12,10 +12,11 @@ import type {
 import { createBudget } from './budget.ts'
 import { parseChartPath } from './chart.ts'
 import { unpackChart, unpackedBytesAtMost } from './chart-unpack.ts'
-import { commitPlace, findPlace, isReserved, notFound, type Place } from './layout.ts'
+import { notFound } from './layout.ts'
 import { messageOf } from './message.ts'
 import { maxMetadataBytes, metadataFile, readMetadata } from './metadata.ts'
 import { invalidPath, isGitAttributes, parseResourcePath } from './paths.ts'
+import { commitPlace, findPlace, isReserved, layoutOf, type Place } from './place.ts'
 import { emptyPlan, type FolderPlan, planFile, planReplacedFolder } from './plan.ts'
 import type {
   FileWrite,
@@ -65,7 +66,7 @@ export function createWriting(
         throw new ServiceError('invalid_request', 'a condition is for the write of one file')
       }
       for (const { path } of files) checkWritable(scope, path)
-      const format = declaredFormat(scope, files)
+      const declared = declaredStructure(scope, files)
       const message = messageOf(
         context,
         'Write',
@@ -80,7 +81,7 @@ export function createWriting(
         return await write(repositories, scope.project, 'commit', request, async (draft) => {
           const place = await findPlace(draft, scope)
           if (only !== undefined) await checkPrecondition(draft, place, only.path, precondition)
-          checkFormat(draft, format)
+          checkStructure(draft, scope, declared)
           const tree = await applyPlan(draft, place.tree, plan)
           return { status, commit: await commitPlace(draft, place, { tree, message }) }
         })
@@ -92,11 +93,11 @@ export function createWriting(
     async deleteFile(scope, path, context, precondition = {}) {
       checkWritable(scope, path)
       const message = messageOf(context, 'Delete', scope, [path])
-      const format = scope.service === undefined && path === metadataFile ? 1 : null
+      const declared = scope.service === undefined && path === metadataFile ? false : null
       return write(repositories, scope.project, 'commit', context, async (draft) => {
         const place = await findPlace(draft, scope)
         await checkPrecondition(draft, place, path, precondition)
-        checkFormat(draft, format)
+        checkStructure(draft, scope, declared)
         const tree = await removePath(draft, place.tree, path)
         return { status: 200, commit: await commitPlace(draft, place, { tree, message }) }
       })
@@ -197,8 +198,8 @@ async function findTagged(draft: Draft, tree: Oid, path: ResourcePath): Promise<
   return entry !== null && isFile(entry) ? entry.oid : null
 }
 
-/** The format that a new `metadata.yaml` at a root says the tree has; null where the request writes none. */
-function declaredFormat(scope: Scope, files: FileWrite[]): number | null {
+/** What a new `metadata.yaml` of a project or a stage says of where stages are; null where the request writes none. */
+function declaredStructure(scope: Scope, files: FileWrite[]): boolean | null {
   if (scope.service !== undefined) return null
   const metadata = files.findLast(({ path }) => path === metadataFile)
   if (metadata === undefined) return null
@@ -208,11 +209,14 @@ function declaredFormat(scope: Scope, files: FileWrite[]): number | null {
       `${metadataFile} is larger than ${maxMetadataBytes} bytes`,
     )
   }
-  return readMetadata(metadata.content).format
+  return readMetadata(metadata.content).isUsingDirectoryStructure
 }
 
-function checkFormat(draft: Draft, format: number | null): void {
-  if (format === null || format === draft.format) return
+/** A stage, whether it is a branch or could be one again, never has folders of stages. */
+function checkStructure(draft: Draft, { stage }: Scope, declared: boolean | null): void {
+  const layout = layoutOf(draft.format)
+  const is = stage === undefined && layout.isUsingDirectoryStructure
+  if (declared === null || declared === is) return
   const sentence = `isUsingDirectoryStructure in ${metadataFile} tells the project's format: it may not be turned here`
   throw new ServiceError('conflict', sentence)
 }

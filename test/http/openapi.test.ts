@@ -53,6 +53,7 @@ test.before(async () => {
     deleteFile: async () => written(200),
     createProject: done,
     updateProject: done,
+    migrateProject: done,
     deleteProject: done,
     createStage: done,
     deleteStage: done,

@@ -9,6 +9,7 @@ import { waitFor } from '../support/processes.ts'
 import { blobB, commitA, type RunningApp, send, startApp, written } from './app-harness.ts'
 
 interface Seen {
+  migrates?: boolean
   scope?: Scope
   files?: FileWrite[]
   status?: number
@@ -41,6 +42,7 @@ test.before(async () => {
     },
     createProject: (name, context) => done({ name, context }),
     updateProject: (name, context) => done({ name, context }),
+    migrateProject: (name, context) => done({ name, context, migrates: true }),
     deleteProject: (name, context) => done({ name, context }),
     createStage: (scope, context) => done({ scope, context }),
     deleteStage: (scope, context) => done({ scope, context }),
@@ -174,13 +176,22 @@ test('projects, stages and services are made and deleted with 204', async () => 
   }
 })
 
-test('a migration is refused rather than forgotten', async () => {
-  const got = await send(app.port, 'PUT', '/v1/project', {
-    json: { projectName: 'q', migrate: true },
-  })
-  assert.is(got.status, 400)
-  assert.match(got.json.message, 'not supported')
-  assert.is(seen.length, 0)
+test('migrate, where it is true, migrates the project that the body names', async () => {
+  for (const [migrate, migrates] of [
+    [true, true],
+    [false, undefined],
+    [null, undefined],
+  ]) {
+    const json = { projectName: 'q', migrate, message: 'why' }
+    const got = await send(app.port, 'PUT', '/v1/project/other', { json })
+    assert.is(got.status, 204)
+    const last = seen.pop()
+    assert.equal([last?.name, last?.migrates, last?.context?.message], ['q', migrates, 'why'])
+  }
+  outcome = { status: 409, code: 'conflict', message: 'another replica cannot' }
+  const json = { projectName: 'q', migrate: true }
+  const refused = await send(app.port, 'PUT', '/v1/project', { json })
+  assert.equal([refused.status, refused.json.message], [409, 'another replica cannot'])
 })
 
 test('a refusal is rendered from its outcome, with or without its sentence', async () => {

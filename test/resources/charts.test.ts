@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { extract, type Header, pack } from 'tar-stream'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Oid } from '../../src/git/objects.ts'
 import { collect, parseChartPath } from '../../src/resources/chart.ts'
@@ -20,14 +19,10 @@ import {
   remove,
   serviceScope,
   stageScope,
+  suitesOfFormats,
 } from './fixture.ts'
 
-const charts = suite<{ on: Fixture }>('Helm charts')
-
-charts.before.each(async (context) => {
-  context.on = await openFixture()
-})
-charts.after.each(({ on }) => on.close())
+const charts = suitesOfFormats('Helm charts')
 
 type Entry = [name: string, content?: string | Buffer, more?: Partial<Header>]
 
@@ -109,7 +104,7 @@ charts('the archive of a folder has the same bytes from every build', async ({ o
   const one = await read(on, scope, 'helm/carts.tgz')
   const sha256 = createHash('sha256').update(one.content).digest('hex')
   assert.is(sha256, 'a7b70e7c4ae24950efc1f145ad03e60c08777ceff7de975041b3dfc64dd8eabc')
-  const other = await openFixture()
+  const other = await openFixture(on.format)
   try {
     await put(other, scope, {
       'helm/carts/b': 'b',

@@ -1,12 +1,9 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { ErrorCode } from '../../src/errors.ts'
 import { parseResourcePath } from '../../src/resources/paths.ts'
 import type { Scope } from '../../src/resources/resources.ts'
 import {
-  type Fixture,
   get,
-  openFixture,
   paths,
   projectScope,
   put,
@@ -15,14 +12,10 @@ import {
   remove,
   serviceScope,
   stageScope,
+  suitesOfFormats,
 } from './fixture.ts'
 
-const files = suite<{ on: Fixture }>('files')
-
-files.before.each(async (context) => {
-  context.on = await openFixture()
-})
-files.after.each(({ on }) => on.close())
+const files = suitesOfFormats('files')
 
 const scopes: [string, Scope][] = [
   ['project', projectScope()],
@@ -156,12 +149,23 @@ files('a folder is deleted with all it holds', async ({ on }) => {
   assert.is(await refusal(remove(on, scope, 'a')), 'resource_not_found: Resource not found')
 })
 
-files('deleting the last file of a branch leaves an empty tree', async ({ on }) => {
+files.inFormat(1, 'deleting the last file of a branch leaves an empty tree', async ({ on }) => {
   const scope = projectScope()
   assert.is((await remove(on, scope, 'metadata.yaml')).status, 200)
   assert.equal(await paths(on, scope), [])
   await put(on, scope, { 'x.yaml': 'x' })
   assert.equal(await paths(on, scope), ['/x.yaml'])
+})
+
+files('a stage that lost its last file is a stage all the same', async ({ on }) => {
+  const dev = stageScope('dev')
+  await remove(on, dev, 'metadata.yaml')
+  assert.is((await remove(on, dev, 'carts')).status, 200)
+  assert.equal(await paths(on, dev), [])
+  const { items } = await on.resources.listStages(dev.project, {}, readContext())
+  assert.equal(items, [{ name: 'dev' }])
+  await put(on, dev, { 'x.yaml': 'x' })
+  assert.equal(await paths(on, dev), ['/x.yaml'])
 })
 
 files('what is missing is named: project, stage, service, resource', async ({ on }) => {
@@ -272,22 +276,25 @@ files(
 )
 
 files("the key that tells a tree's format may not be turned", async ({ on }) => {
-  const turned = ['isUsingDirectoryStructure: true', '{"ISUSINGDIRECTORYSTRUCTURE": yes}']
-  for (const content of turned) {
-    for (const scope of [projectScope(), stageScope('dev')]) {
-      const answer = await refusal(put(on, scope, { 'metadata.yaml': content }))
-      assert.is(answer.split(':')[0], 'conflict')
-    }
+  const folders = ['isUsingDirectoryStructure: true', '{"ISUSINGDIRECTORYSTRUCTURE": yes}']
+  const branches = ['isUsingDirectoryStructure: false', 'projectName: p', '', '{', 'a: *b', '[1]']
+  const write = async (scope: Scope, content: string) =>
+    (await refusal(put(on, scope, { 'metadata.yaml': content }))).split(':')[0]
+  for (const content of folders) {
+    assert.is(await write(projectScope(), content), on.format === 2 ? 'done' : 'conflict')
+    assert.is(await write(stageScope('dev'), content), 'conflict')
     assert.is(
       await refusal(put(on, serviceScope('dev', 'carts'), { 'metadata.yaml': content })),
       'done',
     )
     assert.is(await refusal(put(on, projectScope(), { 'a/metadata.yaml': content })), 'done')
   }
-  const fine = ['isUsingDirectoryStructure: false', 'projectName: p', '', '{', 'a: *b', '[1]']
-  for (const content of fine) {
-    assert.is(await refusal(put(on, projectScope(), { 'metadata.yaml': content })), 'done')
+  for (const content of branches) {
+    assert.is(await write(projectScope(), content), on.format === 1 ? 'done' : 'conflict', content)
+    assert.is(await write(stageScope('dev'), content), 'done', content)
   }
+  const removed = await refusal(remove(on, projectScope(), 'metadata.yaml'))
+  assert.is(removed.split(':')[0], on.format === 1 ? 'done' : 'conflict')
   const large = put(on, projectScope(), { 'metadata.yaml': 'x'.repeat(65_537) })
   assert.is((await refusal(large)).split(':')[0], 'invalid_request')
 })

@@ -1,15 +1,13 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Oid } from '../../src/git/objects.ts'
 import type { Draft } from '../../src/repository/repository.ts'
 import { parseResourcePath } from '../../src/resources/paths.ts'
 import type { HistoryItem, PageRequest, Scope } from '../../src/resources/resources.ts'
-import { request } from '../support/requests.ts'
 import {
   type Fixture,
   get,
-  openFixture,
   paths,
+  plantRoot,
   projectScope,
   put,
   readContext,
@@ -18,14 +16,10 @@ import {
   resourcesOver,
   serviceScope,
   stageScope,
+  suitesOfFormats,
 } from './fixture.ts'
 
-const lists = suite<{ on: Fixture }>('lists and histories')
-
-lists.before.each(async (context) => {
-  context.on = await openFixture()
-})
-lists.after.each(({ on }) => on.close())
+const lists = suitesOfFormats('lists and histories')
 
 lists('files are listed as a walk through folders meets them', async ({ on }) => {
   const all = ['a.yaml', 'a/z', 'a/b/c', 'a-b', 'b', 'Z', 'é', '\u{1f600}', '\uffee', 'a0']
@@ -82,21 +76,9 @@ lists('a page is cut by an offset, and its end is told by "0"', async ({ on }) =
   }
 })
 
-/** Puts entries into the root of the default branch, as an import may. */
-async function plant(on: Fixture, make: (draft: Draft) => [string, string, Oid][]): Promise<void> {
-  const evaluate = async (draft: Draft) => {
-    const tip = draft.refs.get('refs/heads/main') as Oid
-    const entries = new Map(await draft.readTree((await draft.readCommit(tip)).tree))
-    for (const [name, mode, oid] of make(draft)) entries.set(name, { mode, oid })
-    draft.commit('main', { tree: draft.writeTree(entries), message: 'planted' })
-    return { status: 200 }
-  }
-  await on.bench.repositories.write(projectScope().project, request(evaluate))
-}
-
 lists('links and submodules are neither listed nor followed nor overwritten', async ({ on }) => {
   const scope = projectScope()
-  await plant(on, (draft) => [
+  await plantRoot(on, (draft) => [
     ['link', '120000', draft.writeBlob(Buffer.from('metadata.yaml'))],
     ['module', '160000', '1'.repeat(40) as Oid],
     [
@@ -133,7 +115,7 @@ lists('links and submodules are neither listed nor followed nor overwritten', as
 
 lists('a file keeps its mode when it is overwritten', async ({ on }) => {
   const script = (draft: Draft) => draft.writeBlob(Buffer.from('#!/bin/sh\n'))
-  await plant(on, (draft) => [['run.sh', '100755', script(draft)]])
+  await plantRoot(on, (draft) => [['run.sh', '100755', script(draft)]])
   await put(on, projectScope(), { 'run.sh': '#!/bin/bash\n', 'new.sh': '' })
   const modes = async () => {
     const { value } = await on.bench.repositories.read(
@@ -201,7 +183,7 @@ lists(
           'two',
           'one',
           'Create service carts in stage dev',
-          'Create project p',
+          on.format === 1 ? 'Create project p' : 'Create stage dev',
         ],
       ],
       [carts, undefined, ['five', 'two', 'Create service carts in stage dev']],

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parse } from 'yaml'
 import { refListMaxBytes, refListSizeBytes } from '../../src/git/bundle.ts'
@@ -9,7 +8,6 @@ import {
   type Fixture,
   get,
   namesOf,
-  openFixture,
   paths,
   projectScope,
   put,
@@ -19,15 +17,11 @@ import {
   resourcesOver,
   serviceScope,
   stageScope,
+  suitesOfFormats,
   writeContext,
 } from './fixture.ts'
 
-const scopes = suite<{ on: Fixture }>('projects, stages and services')
-
-scopes.before.each(async (context) => {
-  context.on = await openFixture()
-})
-scopes.after.each(({ on }) => on.close())
+const scopes = suitesOfFormats('projects, stages and services')
 
 const create = ({ resources }: Fixture, project: string) =>
   resources.createProject(projectScope(project).project, writeContext())
@@ -43,7 +37,7 @@ scopes('a project is created once, with its metadata', async ({ on }) => {
   assert.is(await refusal(create(on, 'q')), 'project_exists: Project already exists')
   const metadata = parse(await get(on, projectScope('q'), 'metadata.yaml'))
   const { creationTimestamp, ...rest } = metadata
-  assert.equal(rest, { projectName: 'q', isUsingDirectoryStructure: false })
+  assert.equal(rest, { projectName: 'q', isUsingDirectoryStructure: on.format === 2 })
   assert.match(creationTimestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
   assert.ok(Math.abs(Date.parse(creationTimestamp) - Date.now()) < 60_000)
   assert.equal(await paths(on, projectScope('q')), ['/metadata.yaml'])
@@ -94,16 +88,33 @@ scopes(
   },
 )
 
-scopes('a stage begins with the files of the project, and goes its own way', async ({ on }) => {
+scopes('a stage goes its own way', async ({ on }) => {
   await put(on, projectScope(), { 'shipyard.yaml': 'one', 'd/x': 'x' })
   const outcome = await createStage(on, 'prod')
   assert.is(outcome.status, 204)
-  assert.equal(await paths(on, stageScope('prod')), ['/d/x', '/metadata.yaml', '/shipyard.yaml'])
+  const forked = on.format === 1 ? ['/d/x', '/metadata.yaml', '/shipyard.yaml'] : ['/metadata.yaml']
+  assert.equal(await paths(on, stageScope('prod')), forked)
   await put(on, projectScope(), { 'shipyard.yaml': 'two' })
   await put(on, stageScope('prod'), { 'd/x': 'prod' })
-  assert.is(await get(on, stageScope('prod'), 'shipyard.yaml'), 'one')
+  const shipyard = await refusal(get(on, stageScope('prod'), 'shipyard.yaml'))
+  assert.is(shipyard, on.format === 1 ? 'done' : 'resource_not_found: Resource not found')
+  assert.is(await get(on, stageScope('prod'), 'd/x'), 'prod')
   assert.is(await get(on, projectScope(), 'd/x'), 'x')
   assert.is(await refusal(createStage(on, 'prod')), 'stage_exists: Stage already exists')
+})
+
+scopes.inFormat(2, 'a stage that is a folder begins with its metadata alone', async ({ on }) => {
+  await put(on, projectScope(), { 'shipyard.yaml': 'one' })
+  await createStage(on, 'prod')
+  const metadata = parse(await get(on, stageScope('prod'), 'metadata.yaml'))
+  const { creationtimestamp, ...rest } = metadata
+  assert.equal(rest, { stagename: 'prod' })
+  assert.ok(Math.abs(Date.parse(creationtimestamp) - Date.now()) < 60_000)
+  const { items } = await on.resources.history(stageScope('prod'), {}, readContext())
+  assert.equal(
+    items.map(({ message }) => message),
+    ['Create stage prod'],
+  )
 })
 
 scopes('a stage of the name of the default branch is refused', async ({ on }) => {
@@ -123,13 +134,13 @@ scopes('a stage needs its project, a service its stage', async ({ on }) => {
 scopes('a deleted stage is gone, and its commits stay readable', async ({ on }) => {
   const written = await put(on, stageScope('dev'), { 'a.yaml': 'dev' })
   const scope = stageScope('dev')
-  assert.equal(await on.resources.deleteStage(scope, writeContext()), { status: 204 })
+  assert.is((await on.resources.deleteStage(scope, writeContext())).status, 204)
   assert.is(
     await refusal(on.resources.deleteStage(scope, writeContext())),
     'stage_not_found: Stage not found',
   )
   assert.is(await refusal(get(on, scope, 'a.yaml')), 'stage_not_found: Stage not found')
-  assert.is(await get(on, projectScope(), 'a.yaml', written.commit), 'dev')
+  assert.is(await get(on, scope, 'a.yaml', written.commit), 'dev')
   assert.is((await createStage(on, 'dev')).status, 204)
   assert.equal(await paths(on, scope), ['/metadata.yaml'])
   const main = on.resources.deleteStage(stageScope('main'), writeContext())
@@ -235,7 +246,8 @@ scopes('projects are listed without the deleted ones, each page from a name on',
   assert.is(await refusal(bad), 'invalid_request: invalid nextPageKey')
 })
 
-scopes(
+scopes.inFormat(
+  1,
   'so many stages that an entry could not name them all, or not delete one, are refused',
   async ({ on }) => {
     const { project } = projectScope()

@@ -34,7 +34,7 @@ export function replicaOptions(
     memoryMaxBytes: 16 * 1024 * 1024,
     settings: {
       build: '0.0.0-test',
-      formats: { reads: [1, 1], writes: [1, 1] },
+      formats: { reads: [1, 2], writes: [1, 2] },
       committer,
       staleReadsMaxSeconds: 300,
     },
