@@ -33,6 +33,7 @@ import { readSettings, type Settled, sentence } from './settled.ts'
 import { openStoreIdentity } from './store/identity.ts'
 import { observeStore } from './store/observed.ts'
 import { failuresOf, type RuledStore } from './store/probe.ts'
+import { StoreError } from './store/store.ts'
 import { systemClock, systemRandomness } from './system-clock.ts'
 import { version } from './version.ts'
 
@@ -185,8 +186,15 @@ function createService(parts: Parts): Service {
     const entered = await replica.enter({ signal, tell })
     if (entered !== 'ready') return entered
     repositories = replica.converting(openRepositories(place))
-    const { defaultBranch } = config
-    resources.arrived(createResources({ repositories, clock: systemClock, defaultBranch }))
+    resources.arrived(
+      createResources({
+        repositories,
+        clock: systemClock,
+        defaultBranch: config.defaultBranch,
+        newFormat: replica.newFormat,
+        refuseMigration: refusalBy(replica),
+      }),
+    )
     readiness.tell('cluster', true, 'joined')
     return 'ready'
   }
@@ -219,6 +227,21 @@ function openReplica(place: RepositoriesParts & ServeOptions): Replica {
     committer: identityOf(config),
     open: () => openPassing(place),
   })
+}
+
+/** Keptn's `migrate: true` asks for the format in which stages are folders. */
+const formatOfFolders = 2
+
+function refusalBy({ permit }: Replica): () => Promise<ServiceError | null> {
+  return async () => {
+    try {
+      const reason = await permit(formatOfFolders)
+      return reason === null ? null : new ServiceError('conflict', reason)
+    } catch (cause) {
+      if (!(cause instanceof StoreError)) throw cause
+      throw new ServiceError('store_unavailable', 'the bucket did not answer in time', { cause })
+    }
+  }
 }
 
 function httpSettings(config: Config): HttpSettings {

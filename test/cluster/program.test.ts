@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { migrations } from '../../migrations/index.ts'
 import { createClusterLog } from '../../src/cluster/cluster-log.ts'
 import type { Decision } from '../../src/cluster/state.ts'
 import { openFileStore } from '../../src/store/file.ts'
@@ -9,6 +10,9 @@ import { systemClock, systemRandomness } from '../../src/system-clock.ts'
 import { makeFolder, removeFolder, startProcess, waitFor } from '../support/processes.ts'
 import { requireServers, type S3Server, startMinio } from '../support/servers.ts'
 import { mainFile, startService } from '../support/service.ts'
+
+const newest = migrations.length
+const beyond = newest + 1
 
 const test = suite('migrate, and serve in a cluster, as programs')
 
@@ -71,25 +75,25 @@ test('each verb ends with its code, says what it did, and may be run again', asy
   const { json, exit } = await migrate('status --json')
   assert.is(exit, 0)
   assert.equal(json.projects.byFormat, { 1: 2 })
-  assert.equal([json.expanded, json.target.format, json.target.state], [1, 1, 'reached'])
+  assert.equal([json.expanded, json.target.format, json.target.state], [newest, 1, 'reached'])
   assert.equal(
     json.replicas.map(({ liveness, role }: Record<string, string>) => [liveness, role]),
     [['live', 'replica']],
   )
   const text = await migrate('status')
   assert.match(text.output, /projects {4}2: 2 of format 1/)
-  assert.match(text.output, /live, heard \d+ s ago, build \S+, reads format 1/)
+  assert.match(text.output, /live, heard \d+ s ago, build \S+, reads formats 1 to 2/)
 })
 
 test('a format that this build does not know is refused with 3, and nothing is decided', async () => {
-  const { exit, output } = await migrate('to 2')
+  const { exit, output } = await migrate(`to ${beyond}`)
   assert.is(exit, 3)
-  assert.match(output, /this build writes format 1; format 2 takes another build/)
+  assert.match(output, `format ${beyond} takes another build`)
   assert.equal(files('log'), [])
 })
 
 test('a dry run decides nothing and announces nothing', async () => {
-  assert.match((await migrate('expand --dry-run')).output, /would expand to format 1/)
+  assert.match((await migrate('expand --dry-run')).output, `would expand to format ${newest}`)
   assert.match((await migrate('to 1 --dry-run')).output, /would convert 0 projects/)
   assert.equal([files('log'), files('replicas')], [[], []])
 })
@@ -108,20 +112,20 @@ test('called wrongly it ends with 2 and a sentence', async () => {
 
 test('a rolled back build is refused by expand before a replica of it starts', async () => {
   await decide(
-    { kind: 'expanded', format: 2, formats: [1] },
-    { kind: 'target', format: 2, acceptIrreversible: false },
-    { kind: 'agreed', format: 2 },
-    { kind: 'reached', format: 2 },
+    { kind: 'expanded', format: beyond, formats: [newest] },
+    { kind: 'target', format: beyond, acceptIrreversible: false },
+    { kind: 'agreed', format: beyond },
+    { kind: 'reached', format: beyond },
   )
   const { exit, output } = await migrate('expand')
   assert.is(exit, 3)
-  assert.match(output, /run `migrate to 1` with the build that is installed now/)
+  assert.match(output, `run \`migrate to ${newest}\` with the build that is installed now`)
 })
 
 test('out of range it is never ready, says so, and ends with 78', async () => {
   await decide(
-    { kind: 'expanded', format: 2, formats: [1] },
-    { kind: 'target', format: 2, acceptIrreversible: false },
+    { kind: 'expanded', format: beyond, formats: [newest] },
+    { kind: 'target', format: beyond, acceptIrreversible: false },
   )
   const service = await serve({}, 'listening')
   let ready = ''
@@ -129,11 +133,11 @@ test('out of range it is never ready, says so, and ends with 78', async () => {
     const answer = await fetch(`${service.url}/readyz?verbose`).catch(() => null)
     ready = (await answer?.text()) ?? ready
     assert.is.not(answer?.status, 200)
-    return /cluster not ok: format 2 is the target/.test(ready)
+    return ready.includes(`cluster not ok: format ${beyond} is the target`)
   })
   const early = await fetch(`${service.url}/v1/project/p/resource`)
   assert.is(early.status, 503)
-  assert.match(await early.text(), /not ready: cluster: format 2 is the target/)
+  assert.match(await early.text(), `not ready: cluster: format ${beyond} is the target`)
   assert.is(await service.process.ended(), 78)
   assert.not.ok(service.events().some(({ event }) => event === 'ready'))
   assert.equal(files('replicas'), [])
@@ -168,7 +172,7 @@ test('two jobs and three replicas at once come to one clean end', async () => {
   for (const { exit, output } of await Promise.all(jobs)) assert.is(exit, 0, output)
   assert.is(services.length, 3)
   const { json } = await migrate('status --json')
-  assert.equal([json.expanded, json.target.state, json.replicas.length], [1, 'reached', 3])
+  assert.equal([json.expanded, json.target.state, json.replicas.length], [newest, 'reached', 3])
   assert.is(files('log').length, 4)
 })
 
@@ -198,7 +202,7 @@ if (requireServers('migrate on a bucket', 'minio')) {
     const { exit, output } = await migrate('to 1', env)
     assert.is(exit, 0, output)
     const { json } = await migrate('status --json', env)
-    assert.equal([json.expanded, json.target.state], [1, 'reached'])
+    assert.equal([json.expanded, json.target.state], [newest, 'reached'])
     assert.ok(json.replicas.some(({ liveness }: { liveness: string }) => liveness === 'live'))
     assert.is(await service.stop(), 0)
     const after = (await migrate('status --json', env)).json

@@ -592,10 +592,18 @@ test('unchanged content makes no commit, and answers the one that is there', asy
   }
 })
 
-test('a migration is refused', async () => {
+test('migrate moves one project to stages as folders, and every file stays where it was', async () => {
   const projectName = await makeProject()
-  const got = await expect(400, inCluster('PUT', '/project', { projectName, migrate: true }))
-  assert.match(got.json.message, /not supported/)
+  for (const access of accesses) {
+    const files = filesOf(access, `/project/${projectName}/stage/dev/service/carts`)
+    const written = await expect(201, files.post({ [access.name]: 'objectives: []' }))
+    const before = namesIn(await files.list())
+    await expect(204, inCluster('PUT', '/project', { projectName, migrate: true }))
+    assert.equal(namesIn(await files.list()), before)
+    for (const query of ['', `?gitCommitID=${written.json.commitID}`]) {
+      assert.is(textOf(await files.get(access.name, query)), 'objectives: []')
+    }
+  }
 })
 
 test('lists honour a commit, hide .git segments alone, and refuse what is no page', async () => {
