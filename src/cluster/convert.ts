@@ -22,6 +22,7 @@ export interface Conversions {
 
 /** Then its store is away, and what was sent is too old to land. */
 const triesMost = 5
+const outages = ['outcome_unknown', 'not_written', 'store_unavailable'] as const
 
 /** @param options.committer who commits what a migration changes */
 export function createConversions(options: {
@@ -42,7 +43,9 @@ export function createConversions(options: {
         await next
         return
       } catch (error) {
-        if (!isServiceError(error, 'outcome_unknown')) return
+        // That a later attempt was not written says nothing of the first.
+        const leavesOpen = tries === 1 ? ['outcome_unknown' as const] : outages
+        if (!leavesOpen.some((code) => isServiceError(error, code))) return
       }
       next = again()
     }
