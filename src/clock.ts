@@ -20,3 +20,26 @@ export interface Randomness {
   /** 0 to below 1. */
   fraction(): number
 }
+
+/** Waits. @param delayMs 0 or more */
+export function sleep(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.schedule(delayMs, resolve)
+  })
+}
+
+const pauseFirstMs = 20
+const pauseMostMs = 1_000
+
+/**
+ * Makes the pauses between attempts: they double from 20 ms to 1 s, half as long to half as long again, so that a store that comes
+ * back is not met by everybody at once.
+ * @returns what waits for the next of them
+ */
+export function createPauses(time: { clock: Clock; random: Randomness }): () => Promise<void> {
+  let pauseMs = pauseFirstMs
+  return async () => {
+    await sleep(time.clock, pauseMs * (0.5 + time.random.fraction()))
+    pauseMs = Math.min(2 * pauseMs, pauseMostMs)
+  }
+}

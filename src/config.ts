@@ -20,6 +20,7 @@ import {
   text,
   wholeNumber,
 } from './config-values.ts'
+import { sentence } from './errors.ts'
 import { Secret } from './secret.ts'
 import { watchFile } from './watched-file.ts'
 
@@ -245,7 +246,7 @@ export function readConfig(
         ? readSecret(setting, environment, onSecretFailure)
         : readPlain(setting, environment)
     } catch (error) {
-      problems.push(error instanceof Error ? error.message : String(error))
+      problems.push(sentence(error))
     }
   }
   if (problems.length === 0) problems.push(...contradictions(values as Config))
@@ -297,7 +298,7 @@ function openSecretFile(
 }
 
 function readFailure(variable: string, error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = sentence(error)
   return message.startsWith(variable) ? message : `${variable} cannot be read: ${message}`
 }
 
@@ -305,7 +306,7 @@ function parsed(setting: Setting, given: string, subject: string): unknown {
   try {
     return setting.parse(given)
   } catch (error) {
-    throw new Error(`${subject} ${error instanceof Error ? error.message : String(error)}`)
+    throw new Error(`${subject} ${sentence(error)}`)
   }
 }
 

@@ -1,3 +1,4 @@
+import { sentence } from './errors.ts'
 import { untilItWorks } from './later.ts'
 import type { Observer } from './observe.ts'
 import type { Readiness } from './readiness.ts'
@@ -28,7 +29,7 @@ export async function makeContact(options: {
     return untilItWorks({
       attempt,
       onFailure(error) {
-        const reason = error instanceof Error ? error.message : String(error)
+        const reason = sentence(error)
         readiness.tell(name, false, reason)
         if (reason !== told) observer.log('warn', 'store_failed', { waitsFor: name, reason })
         told = reason

@@ -82,3 +82,8 @@ export function isServiceError(error: unknown, code?: ErrorCode): error is Servi
 export function isRefusal(error: unknown): error is ServiceError {
   return error instanceof ServiceError && error.status < 500 && error.code !== 'client_gone'
 }
+
+/** What an error says, for a person. */
+export function sentence(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

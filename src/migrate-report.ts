@@ -1,9 +1,10 @@
 /** What `migrate` prints in the end: one line of JSON, or text for people. */
+import type { Verdict } from './cluster/expand.ts'
 import { inWords } from './cluster/formats.ts'
 import type { StatusReport } from './cluster/status.ts'
 
 export interface Report {
-  verdict: 'done' | 'more' | 'failed' | 'refused'
+  verdict: Verdict
   message: string
 }
 

@@ -1,4 +1,5 @@
 import { type Config, ConfigError, type Environment, readConfig } from './config.ts'
+import { sentence } from './errors.ts'
 import { createObserver, type RealObserver } from './observer.ts'
 import { openTokens, type Tokens } from './tokens.ts'
 
@@ -33,9 +34,4 @@ export function readSettings(environment: Environment): Settled | { problems: re
     problems.push(sentence(error))
   }
   return config === undefined || problems.length > 0 ? { problems } : { config, observer, tokens }
-}
-
-/** What an error says, for a person. */
-export function sentence(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

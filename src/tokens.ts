@@ -6,6 +6,7 @@
  * last good one stays. In a glob `*` stands for any characters and `?` for one.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { sentence } from './errors.ts'
 import type { Observer } from './observe.ts'
 import { watchFile } from './watched-file.ts'
 
@@ -142,8 +143,4 @@ function isName(value: unknown): value is string {
 
 function isGlob(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= 255
-}
-
-function sentence(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

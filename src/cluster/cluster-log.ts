@@ -1,7 +1,7 @@
 /**
  * The log of the cluster's decisions: as a project's, one immutable object a slot, and creating it is the decision.
  */
-import type { Clock, Randomness } from '../clock.ts'
+import { type Clock, createPauses, type Randomness } from '../clock.ts'
 import { parseRfc3339, toRfc3339 } from '../git/time.ts'
 import { sha256 } from '../repository/entry.ts'
 import { storeTimeoutMs } from '../repository/environment.ts'
@@ -29,8 +29,6 @@ export interface ClusterLog {
 
 export const clusterLogPrefix = 'cluster/log/'
 const appendPatienceMs = 30_000
-const pauseFirstMs = 20
-const pauseMostMs = 1_000
 /** So many slots are asked for at once, at most: a new process has the whole log to read. */
 const aheadMost = 16
 
@@ -51,10 +49,6 @@ export function createClusterLog(options: {
   let queue: Promise<unknown> = Promise.resolve()
 
   const keyOf = (seq: number) => `${clusterLogPrefix}${sequenceDigits(seq)}.json`
-  const sleep = (delayMs: number) =>
-    new Promise<void>((resolve) => {
-      clock.schedule(delayMs, resolve)
-    })
 
   /** Applies the entry that follows. */
   const take = (bytes: Buffer) => {
@@ -127,13 +121,14 @@ export function createClusterLog(options: {
 
   /** Repeats what the store failed. */
   const insist = async <T>(giveUpMs: number, attempt: () => Promise<T>): Promise<T> => {
-    for (let pauseMs = pauseFirstMs; ; pauseMs = Math.min(2 * pauseMs, pauseMostMs)) {
+    const pause = createPauses(options)
+    for (;;) {
       try {
         return await attempt()
       } catch (error) {
         if (!(error instanceof StoreError) || clock.monotonicMs() >= giveUpMs) throw error
       }
-      await sleep(pauseMs * (0.5 + random.fraction()))
+      await pause()
     }
   }
 

@@ -1,6 +1,6 @@
 /** `migrate to`: agrees with every replica on a format, and takes every project there. */
-import type { Clock } from '../clock.ts'
-import { isServiceError } from '../errors.ts'
+import { type Clock, sleep } from '../clock.ts'
+import { isServiceError, sentence } from '../errors.ts'
 import type { ProjectName, Repositories } from '../repository/repository.ts'
 import { type Store, StoreError } from '../store/store.ts'
 import { type Announced, type ClusterTimes, listAnnouncements } from './announcement.ts'
@@ -89,7 +89,7 @@ export async function converge(options: ConvergeOptions): Promise<ConvergeReport
     if (late.length > 0 && options.clock.monotonicMs() - startedMs > options.times.patienceMs) {
       return { ...report, verdict: 'more', message: notSeen(late) }
     }
-    if (late.length > 0) await sleep(options, options.times.heartbeatMs / 4)
+    if (late.length > 0) await sleep(options.clock, options.times.heartbeatMs / 4)
   }
   return conclude(options, report)
 }
@@ -179,7 +179,7 @@ async function agree(
       )
       return { refused: because, blockers }
     }
-    await sleep(options, times.heartbeatMs / 4)
+    await sleep(clock, times.heartbeatMs / 4)
   }
 }
 
@@ -253,7 +253,7 @@ async function convertAll(options: ConvergeOptions, report: ConvergeReport): Pro
         // A migration that throws something else has met a tree that it does not understand.
         const isOutage = isServiceError(error) || error instanceof StoreError
         if (!isOutage) report.verdict = 'failed'
-        const reason = error instanceof Error ? error.message : String(error)
+        const reason = sentence(error)
         report.open.push({ project, reason })
       }
     },
@@ -287,12 +287,6 @@ function createTurns({ clock, rate }: ConvergeOptions): () => Promise<void> {
     const nowMs = clock.monotonicMs()
     const turnMs = Math.max(nowMs, nextMs)
     nextMs = turnMs + 1_000 / rate
-    return sleep({ clock }, turnMs - nowMs)
+    return sleep(clock, turnMs - nowMs)
   }
-}
-
-function sleep({ clock }: { clock: Clock }, delayMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    clock.schedule(delayMs, resolve)
-  })
 }

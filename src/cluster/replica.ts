@@ -1,5 +1,6 @@
 /** A serving process in the cluster: when it may become ready, and what it does with the projects that are written to. */
 import type { Clock, Randomness } from '../clock.ts'
+import { sentence } from '../errors.ts'
 import type { Identity } from '../git/objects.ts'
 import type { Observer } from '../observe.ts'
 import type { Repositories } from '../repository/repository.ts'
@@ -115,7 +116,7 @@ export function createReplica(options: ReplicaOptions): Replica {
         if (clock.monotonicMs() - outOfRangeSinceMs >= times.patienceMs) return 'out-of-range'
         pauseMs = times.heartbeatMs
       } catch (error) {
-        tell(error instanceof Error ? error.message : String(error))
+        tell(sentence(error))
         pauseMs = Math.min(2 * pauseMs, times.heartbeatMs)
       }
       await pause(clock, pauseMs, signal)

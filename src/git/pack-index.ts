@@ -1,10 +1,9 @@
 /** Indexes of packs, and reading single objects through them. @see gitformat-pack */
-import { hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { applyDelta } from './delta.ts'
 import { indexDeltaPack } from './delta-pack.ts'
 import { type GitObject, hashObject, type ObjectType, type Oid } from './objects.ts'
-import { type PackedObject, packHeaderBytes, scanPack, trailerBytes } from './pack.ts'
+import { type PackedObject, packHeaderBytes, scanPack, sha1, trailerBytes } from './pack.ts'
 import { encodeEntryHeader, inflateEntry, parseEntryHeader } from './pack-entry.ts'
 
 export interface PackIndex {
@@ -233,8 +232,4 @@ function lowerBound(from: number, to: number, compare: (at: number) => number): 
     else high = middle
   }
   return low
-}
-
-function sha1(bytes: Buffer): Buffer {
-  return hash('sha1', bytes, 'buffer')
 }

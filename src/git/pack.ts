@@ -114,6 +114,7 @@ function verifyFrame(pack: Buffer): number {
   return pack.readUInt32BE(8)
 }
 
-function sha1(bytes: Buffer): Buffer {
+/** What ends a pack, and an index: the SHA-1 of all before it. */
+export function sha1(bytes: Buffer): Buffer {
   return hash('sha1', bytes, 'buffer')
 }

@@ -4,6 +4,7 @@
  * An answer that may be wrong is never given. An attempt whose answer was lost is repeated, byte for byte, until the slot itself tells
  * whose it is; a request that was answered is dropped from every later evaluation.
  */
+import { createPauses, sleep } from '../clock.ts'
 import { isServiceError, ServiceError } from '../errors.ts'
 import { type StoredObject, StoreError } from '../store/store.ts'
 import { type BatchRequest, type Plan, planBatch } from './batch.ts'
@@ -26,8 +27,6 @@ const lingerMs = 3
 /** After losing a slot a writer looks before it creates, for so long. */
 const rivalryMs = 1_000
 const packTimeoutMs = 4 * storeTimeoutMs
-const pauseFirstMs = 20
-const pauseMostMs = 1_000
 
 export interface Writer {
   /** Queues a request. @throws as `Repositories.write` */
@@ -65,20 +64,6 @@ export function createWriter(options: {
   let skipLockUntilMs = 0
   let rivalUntilMs = 0
   let held: HeldLock | null = null
-
-  const sleep = (delayMs: number) =>
-    new Promise<void>((resolve) => {
-      clock.schedule(delayMs, resolve)
-    })
-
-  /** Doubles from 20 ms to 1 s, so that a store that comes back is not met by everybody at once. */
-  const createPauses = () => {
-    let pauseMs = pauseFirstMs
-    return async () => {
-      await sleep(pauseMs * (0.5 + random.fraction()))
-      pauseMs = Math.min(2 * pauseMs, pauseMostMs)
-    }
-  }
 
   const enqueue = (request: WriteRequest): Promise<Outcome> => {
     const { promise, resolve, reject } = createDeferred<Outcome>()
@@ -163,7 +148,7 @@ export function createWriter(options: {
   const keepOrGiveBack = async () => {
     if (!held) return
     const isOver = () => held !== null && clock.monotonicMs() - held.sinceMs > lockHoldMs
-    if (held.contended && queue.length === 0 && !isOver()) await sleep(lingerMs)
+    if (held.contended && queue.length === 0 && !isOver()) await sleep(clock, lingerMs)
     if (queue.length === 0 || isOver()) await giveBack()
   }
 
@@ -195,7 +180,7 @@ export function createWriter(options: {
   /** Brings a batch to its end: every request of it is answered when this returns. */
   const commit = async (batch: Waiting[]): Promise<void> => {
     const startedMs = clock.monotonicMs()
-    const pause = createPauses()
+    const pause = createPauses(environment)
     let live = batch
     for (;;) {
       live = live.filter(({ isAnswered }) => !isAnswered)
@@ -289,7 +274,7 @@ export function createWriter(options: {
       for (const waiting of inEntry) waiting.isExposed = isExposed
     }
     const someWait = () => [...plan.verdicts.keys()].some(({ isAnswered }) => !isAnswered)
-    const pause = createPauses()
+    const pause = createPauses(environment)
     const first = momentOf(clock)
     let isAmbiguous = false
 
@@ -339,7 +324,7 @@ export function createWriter(options: {
     seq: number,
     someWait: () => boolean,
   ): Promise<StoredObject | null | 'unread'> => {
-    const pause = createPauses()
+    const pause = createPauses(environment)
     while (someWait()) {
       try {
         const object = await store.get(keys.entry(seq), { timeoutMs: storeTimeoutMs })

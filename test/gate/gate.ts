@@ -5,11 +5,10 @@
  */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { clientOf, readBucketLog } from '../support/bucket-log.ts'
 import { chanceOf } from '../support/chance.ts'
 import { startFaultProxy } from '../support/fault-proxy.ts'
-import { makeFolder, removeFolder, startProcess } from '../support/processes.ts'
+import { makeFolder, removeFolder } from '../support/processes.ts'
 import { send } from '../support/send.ts'
 import { startMinio, startRedis } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
@@ -17,7 +16,8 @@ import { createFleet } from './fleet.ts'
 import { startModeA } from './gateway.ts'
 import { startLayer4 } from './l4.ts'
 import { type Ledger, readBack, readLedger } from './ledger.ts'
-import type { LoadSettings, LoadSummary } from './load.ts'
+import type { LoadSettings } from './load.ts'
+import { startLoad } from './loading.ts'
 import { buildReport, type Report } from './report.ts'
 import { type GateTimes, thirdOfReal } from './times.ts'
 
@@ -32,8 +32,6 @@ export interface GateOptions {
 
 /** Where the load has its files, beneath a project. */
 export const scope = '/stage/production/service/carts'
-/** The load, as a program. */
-export const loadFile = fileURLToPath(new URL('load-process.js', import.meta.url))
 const replicas = 3
 /** Before the first replacement and after the last. */
 const steadyMs = 3_000
@@ -89,10 +87,7 @@ export async function runGate(options: GateOptions): Promise<Report> {
     const projects = [...load.projects, ...load.longProjects, ...load.slowProjects]
     for (const project of projects) await makeProject(layer4.url, project)
 
-    const loading = startProcess(process.execPath, ['--enable-source-maps', loadFile], {
-      env: { GATE_LOAD: JSON.stringify(load) },
-    })
-    open(loading, (process) => process.kill())
+    const loading = open(startLoad(load), (it) => it.kill())
     await sleep(steadyMs)
     for (let round = 1; round <= rounds; round++) {
       say(`round ${round} of ${rounds}`)
@@ -100,9 +95,7 @@ export async function runGate(options: GateOptions): Promise<Report> {
     }
     await fleet.settled()
     await sleep(steadyMs)
-    loading.signal('SIGTERM')
-    if ((await loading.ended()) !== 0) throw new Error(`the load ended badly: ${loading.output()}`)
-    const summary = JSON.parse(loading.output().trim().split('\n').at(-1) ?? '') as LoadSummary
+    const summary = await loading.stop()
 
     say('reading everything back')
     const ledger = readLedger(load.ledgerPath)

@@ -87,6 +87,14 @@ export async function runLoad(settings: LoadSettings, stop: Promise<unknown>) {
   const ofFile = ({ project, file }: Draft) =>
     `${ofFiles(project)}/${encodeURIComponent(encodeURIComponent(file))}`
 
+  const postOf = ({ id, project, file }: Draft, content: string) => ({
+    method: 'POST' as const,
+    path: ofFiles(project),
+    headers: { 'content-type': 'application/json', 'x-commit-message': id },
+    body: JSON.stringify({ resources: [{ resourceURI: file, resourceContent: base64(content) }] }),
+    check: checkWrite(201),
+  })
+
   async function post(): Promise<void> {
     const id = `load ${++number}`
     const project = chance.pick(projects)
@@ -94,16 +102,7 @@ export async function runLoad(settings: LoadSettings, stop: Promise<unknown>) {
     // A commit writes the folders of its file anew: one that grows for ever would be what is measured.
     const file = `load/${Math.floor(number / filesPerFolder)}/${number}.yaml`
     const draft: Draft = { id, kind: 'post', project, file, content }
-    const done = await note(draft, {
-      ...outside(),
-      method: 'POST',
-      path: ofFiles(project),
-      headers: { 'content-type': 'application/json', 'x-commit-message': id },
-      body: JSON.stringify({
-        resources: [{ resourceURI: file, resourceContent: base64(content) }],
-      }),
-      check: checkWrite(201),
-    })
+    const done = await note(draft, { ...outside(), ...postOf(draft, content) })
     if (!done) return
     recent.push(draft)
     if (recent.length > 100) recent.shift()
@@ -151,17 +150,8 @@ export async function runLoad(settings: LoadSettings, stop: Promise<unknown>) {
       const content = chance.bytes(longBytes).toString('base64')
       const file = `long/${number % 8}.txt`
       const draft: Draft = { id, kind: 'long', project, file, content }
-      const done = await note(draft, {
-        base: gatewayUrl,
-        agent: keeping,
-        method: 'POST',
-        path: ofFiles(project),
-        headers: { 'content-type': 'application/json', 'x-commit-message': id },
-        body: JSON.stringify({
-          resources: [{ resourceURI: file, resourceContent: base64(content) }],
-        }),
-        check: checkWrite(201),
-      })
+      const sent = { base: gatewayUrl, agent: keeping, ...postOf(draft, content) }
+      const done = await note(draft, sent)
       if (!done) await sleep(1_000)
     }
   }

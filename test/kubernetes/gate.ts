@@ -4,13 +4,14 @@
  */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { compareBucket, loadFile, makeProject, scope } from '../gate/gate.ts'
+import { compareBucket, makeProject, scope } from '../gate/gate.ts'
 import { startModeA } from '../gate/gateway.ts'
 import { readBack, readLedger } from '../gate/ledger.ts'
-import type { LoadSettings, LoadSummary } from '../gate/load.ts'
+import type { LoadSettings } from '../gate/load.ts'
+import { startLoad } from '../gate/loading.ts'
 import { buildReport, type Report } from '../gate/report.ts'
 import { clientOf, readBucketLog } from '../support/bucket-log.ts'
-import { makeFolder, removeFolder, startProcess } from '../support/processes.ts'
+import { makeFolder, removeFolder } from '../support/processes.ts'
 import { repositoryRoot } from '../support/programs.ts'
 import { send } from '../support/send.ts'
 import { type Server, startMinio, startRedis } from '../support/servers.ts'
@@ -108,10 +109,7 @@ export async function runKubernetesGate(options: GateOptions): Promise<Report> {
       seed,
     }
     for (const project of [...projects, ...slowProjects]) await makeProject(serviceUrl, project)
-    const loading = startProcess(process.execPath, ['--enable-source-maps', loadFile], {
-      env: { GATE_LOAD: JSON.stringify(load) },
-    })
-    open(loading, (it) => it.kill())
+    const loading = open(startLoad(load), (it) => it.kill())
     tell('the load begins')
     await sleep(steadyMs)
     for (let round = 1; round <= rounds; round++) {
@@ -123,9 +121,7 @@ export async function runKubernetesGate(options: GateOptions): Promise<Report> {
     }
     if (control === undefined) faults.push(...(await operate({ lab, operator, redis })))
     await sleep(steadyMs)
-    loading.signal('SIGTERM')
-    if ((await loading.ended()) !== 0) throw new Error(`the load ended badly: ${loading.output()}`)
-    const summary = JSON.parse(loading.output().trim().split('\n').at(-1) ?? '') as LoadSummary
+    const summary = await loading.stop()
 
     tell('reading everything back')
     const ledger = readLedger(load.ledgerPath)
