@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { environmentOf, execForm, parseDockerfile } from '../package/dockerfile.ts'
-import { run } from './run.ts'
+import { run } from '../support/run.ts'
 
 /**
  * Makes an image of a checkout that `npm run build` was run in.

@@ -15,7 +15,7 @@ import {
   waitFor,
 } from '../support/processes.ts'
 import { needProgram, repositoryRoot } from '../support/programs.ts'
-import { type Ran, run, tryRun } from './run.ts'
+import { type Ran, run, tryRun } from '../support/run.ts'
 
 /** Where `lab/build.sh` builds to. */
 export const labPrograms = join(repositoryRoot, '.servers', 'kubernetes')

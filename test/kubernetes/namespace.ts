@@ -1,6 +1,6 @@
 /** The network namespace that the lab lives in: its ports are its own, so nothing on this machine is in its way, or it in theirs. */
 import { existsSync, readdirSync } from 'node:fs'
-import { run } from './run.ts'
+import { run } from '../support/run.ts'
 
 const folder = '/run/netns'
 const prefix = 'configuration-service-'

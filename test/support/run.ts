@@ -1,5 +1,5 @@
 /** A program run to its end, with what it said. */
-import { startProcess } from '../support/processes.ts'
+import { startProcess } from './processes.ts'
 
 export interface Ran {
   exit: number | string
