@@ -13,6 +13,8 @@ import type { GateTimes } from './times.ts'
 /** What becomes the replica: which build, with which settings. */
 export interface Build {
   name: string
+  /** What node runs. */
+  program: string
   env: Record<string, string>
 }
 
@@ -67,6 +69,7 @@ export function createFleet(options: {
     const startedMs = performance.now()
     const service = await startService({
       timeoutMs: 120_000,
+      program: build.program,
       env: {
         ...build.env,
         DRAIN_WINDOW_SECONDS: String(times.windowSeconds),

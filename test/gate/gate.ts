@@ -1,29 +1,23 @@
 /**
- * The gate: a fleet is replaced again and again under load, through Keptn's gateway, and not one request may fail, nor one
- * acknowledged write be lost. It proves the service under a stricter model of kube-proxy, kubelet and Helm, not those.
+ * The gate: a fleet is upgraded and downgraded again and again under load, through Keptn's gateway, and not one request may fail,
+ * nor one acknowledged write be lost. It proves the service under a stricter model of kube-proxy, kubelet and Helm, not those.
  * @see docs/zero-downtime.md, section 8
  */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { clientOf, readBucketLog } from '../support/bucket-log.ts'
-import { chanceOf } from '../support/chance.ts'
-import { startFaultProxy } from '../support/fault-proxy.ts'
-import { makeFolder, removeFolder } from '../support/processes.ts'
 import { send } from '../support/send.ts'
-import { startMinio, startRedis } from '../support/servers.ts'
 import { startService } from '../support/service.ts'
-import { createFleet } from './fleet.ts'
-import { startModeA } from './gateway.ts'
-import { startLayer4 } from './l4.ts'
 import { type Ledger, readBack, readLedger } from './ledger.ts'
 import type { LoadSettings } from './load.ts'
 import { startLoad } from './loading.ts'
 import { buildReport, type Report } from './report.ts'
+import type { Scenario } from './scenarios.ts'
+import { openStand, type Stand } from './stand.ts'
 import { type GateTimes, thirdOfReal } from './times.ts'
 
 export interface GateOptions {
-  /** How many times each of the three replicas is replaced. */
-  rounds: number
+  scenario: Scenario
   perSecond: number
   seed: number
   times?: GateTimes
@@ -32,94 +26,83 @@ export interface GateOptions {
 
 /** Where the load has its files, beneath a project. */
 export const scope = '/stage/production/service/carts'
-const replicas = 3
-/** Before the first replacement and after the last. */
+/** Before the first step of a scenario and after its last. */
 const steadyMs = 3_000
-const prefix = 'gate/'
 
-/** Runs the gate in mode A. @returns what was seen; nothing is thrown for a red one */
+/** Plays one scenario under load. @returns what was seen; nothing is thrown for a red one */
 export async function runGate(options: GateOptions): Promise<Report> {
-  const { rounds, perSecond, seed, times = thirdOfReal, say = () => {} } = options
-  const opened: (() => Promise<unknown> | unknown)[] = []
-  const open = <T>(thing: T, close: (thing: T) => Promise<unknown> | unknown): T => {
-    opened.push(() => close(thing))
-    return thing
-  }
+  const { scenario, perSecond, seed, times = thirdOfReal, say = () => {} } = options
+  const stand = await openStand({ times, seed, say })
+  const { fleet, layer4, gateway } = stand
   try {
-    const folder = open(makeFolder('gate'), removeFolder)
-    const minio = open(await startMinio(), (server) => server.stop())
-    const redis = open(await startRedis(), (server) => server.stop())
-    const proxy = open(await startFaultProxy(minio.endpoint), (server) => server.stop())
-    const layer4 = open(await startLayer4(), (server) => server.stop())
-    const gateway = open(await startModeA(`127.0.0.1:${layer4.port}`), (server) => server.stop())
-    const bucket = await minio.createBucket()
-    const build = {
-      name: 'this build',
-      env: {
-        STORE_URL: `s3://${bucket}/${prefix.slice(0, -1)}?endpoint=${proxy.endpoint}`,
-        AWS_ACCESS_KEY_ID: minio.accessKeyId,
-        AWS_SECRET_ACCESS_KEY: minio.secretAccessKey,
-        REDIS_URL: redis.url,
-      },
-    }
-    // What makes a request long: its objects do not fit into an entry, and the store takes its time with their pack.
-    proxy.decide = ({ method, path }) =>
-      method === 'PUT' && /\/long-\d+\/packs\//.test(path) ? { delayMs: times.longMs } : 'pass'
-
-    const fleet = open(createFleet({ layer4, times, chance: chanceOf(seed), say }), (all) =>
-      all.dispose(),
-    )
-    for (let count = 0; count < replicas; count++) await fleet.grow(build)
-    const named = (kind: string, count: number) =>
-      Array.from({ length: count }, (_, index) => `${kind}-${index}`)
-    const load: LoadSettings = {
-      gatewayUrl: gateway.url,
-      serviceUrl: layer4.url,
-      scope,
-      projects: named('short', 3),
-      longProjects: named('long', 4),
-      slowProjects: named('slow', 2),
-      slowMs: times.slowMs,
-      perSecond,
-      ledgerPath: join(folder, 'ledger'),
-      seed,
-    }
+    const { replicas = 3, begin = 'previous' } = scenario
+    for (let count = 0; count < replicas; count++) await fleet.grow(stand.build(begin))
+    const load = loadOf(stand, { perSecond, seed })
     const projects = [...load.projects, ...load.longProjects, ...load.slowProjects]
     for (const project of projects) await makeProject(layer4.url, project)
 
-    const loading = open(startLoad(load), (it) => it.kill())
-    await sleep(steadyMs)
-    for (let round = 1; round <= rounds; round++) {
-      say(`round ${round} of ${rounds}`)
-      for (let count = 0; count < replicas; count++) await fleet.replace(build)
+    const loading = startLoad(load)
+    let summary: Awaited<ReturnType<typeof loading.stop>>
+    let faults: string[]
+    try {
+      await sleep(steadyMs)
+      faults = await scenario.play(stand)
+      await fleet.settled()
+      await sleep(steadyMs)
+      summary = await loading.stop()
+    } finally {
+      await loading.kill()
     }
-    await fleet.settled()
-    await sleep(steadyMs)
-    const summary = await loading.stop()
 
     say('reading everything back')
     const ledger = readLedger(load.ledgerPath)
-    const cold = open(await startService({ env: build.env }), (service) => service.dispose())
-    const urls = [...fleet.replicas.map(({ service }) => service.url), cold.url]
-    const lost: string[] = []
-    for (const url of urls) lost.push(...(await readBack(ledger, url, scope)))
-    const inBucket = await compareBucket(ledger, (project) =>
-      readBucketLog(clientOf(minio), { bucket, prefix, project }),
-    )
+    const lost = await readBackEverywhere(stand, ledger)
     await fleet.stop()
+    const served = fleet.endings.reduce((sum, { servedDraining }) => sum + servedDraining, 0)
     return buildReport({
       ledger,
       summary,
       witness: gateway.witness(),
       endings: fleet.endings,
-      lost: [...lost, ...inBucket],
-      faults: layer4.refused.map((why) => `connection: ${why}`),
-      notes: [
-        `${fleet.endings.reduce((sum, { servedDraining }) => sum + servedDraining, 0)} requests served after SIGTERM`,
-      ],
+      lost,
+      faults: [...faults, ...layer4.refused.map((why) => `connection: ${why}`)],
+      notes: [`${served} requests served after SIGTERM`],
     })
   } finally {
-    for (const close of opened.reverse()) await close()
+    await stand.close()
+  }
+}
+
+function loadOf(stand: Stand, settings: Pick<LoadSettings, 'perSecond' | 'seed'>): LoadSettings {
+  const named = (kind: string, count: number) =>
+    Array.from({ length: count }, (_, index) => `${kind}-${index}`)
+  return {
+    ...settings,
+    gatewayUrl: stand.gateway.url,
+    serviceUrl: stand.layer4.url,
+    scope,
+    projects: named('short', 3),
+    longProjects: named('long', 4),
+    slowProjects: named('slow', 2),
+    slowMs: stand.times.slowMs,
+    ledgerPath: join(stand.folder, 'ledger'),
+  }
+}
+
+/** Through every replica, through one with empty caches, and from the bucket. @returns a sentence for whatever is not as told */
+async function readBackEverywhere(stand: Stand, ledger: Ledger): Promise<string[]> {
+  const { fleet, minio, place } = stand
+  const [replica] = fleet.replicas
+  if (replica === undefined) throw new Error('no replica is left to read back through')
+  const cold = await startService(replica.build)
+  try {
+    const urls = [...fleet.replicas.map(({ service }) => service.url), cold.url]
+    const lost: string[] = []
+    for (const url of urls) lost.push(...(await readBack(ledger, url, scope)))
+    const readLog = (project: string) => readBucketLog(clientOf(minio), { ...place, project })
+    return [...lost, ...(await compareBucket(ledger, readLog))]
+  } finally {
+    await cold.dispose()
   }
 }
 

@@ -22,6 +22,8 @@ export interface GateTimes {
   longMs: number
   /** How long the slow uploads take. */
   slowMs: number
+  /** Between two heartbeats of a replica. */
+  heartbeatSeconds: number
 }
 
 export const thirdOfReal: GateTimes = {
@@ -34,4 +36,5 @@ export const thirdOfReal: GateTimes = {
   requestSeconds: 25,
   longMs: 7_000,
   slowMs: 5_000,
+  heartbeatSeconds: 1,
 }
