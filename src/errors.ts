@@ -73,6 +73,12 @@ export class ServiceError extends Error {
   }
 }
 
+/** The refusal of a commit that no entry of a project made; Keptn's words, for clients look for them. */
+export function commitNotFound(project: string, commit: string): ServiceError {
+  const message = `could not check out ${commit}: no such commit in project ${project}`
+  return new ServiceError('commit_not_found', message)
+}
+
 /** Tells whether an unknown thing is a `ServiceError`, of the given code if one is given. */
 export function isServiceError(error: unknown, code?: ErrorCode): error is ServiceError {
   return error instanceof ServiceError && (code === undefined || error.code === code)

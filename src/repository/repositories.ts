@@ -1,6 +1,6 @@
 /** All projects of a replica: opens each when it is first asked for, and answers reads and writes of it. */
 import type { Clock, Randomness } from '../clock.ts'
-import { isServiceError, ServiceError } from '../errors.ts'
+import { commitNotFound, isServiceError, ServiceError } from '../errors.ts'
 import type { Lock } from '../lock/lock.ts'
 import type { Observer } from '../observe.ts'
 import { type Store, StoreError } from '../store/store.ts'
@@ -188,9 +188,7 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
     project: Project,
     at: NonNullable<ReadOptions['at']>,
   ) => {
-    if (await project.view().hasCommit(at)) return
-    const message = `could not check out ${at}: no such commit in project ${name}`
-    throw new ServiceError('commit_not_found', message)
+    if (!(await project.view().hasCommit(at))) throw commitNotFound(name, at)
   }
 
   return {

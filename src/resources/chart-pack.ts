@@ -1,21 +1,10 @@
-/**
- * Makes a chart's archive from its folder. The same folder gives the same bytes, on every machine and from every build, for
- * an ETag promises that. So the gzip file stores its content without compressing it: what deflate makes of it depends on
- * zlib's version and on the processor.
- */
-import { crc32 } from 'node:zlib'
-import { pack } from 'tar-stream'
-import { ServiceError } from '../errors.ts'
+/** Makes a chart's archive from its folder. */
 import type { Oid } from '../git/objects.ts'
 import type { View } from '../repository/repository.ts'
-import { type ChartPath, collect } from './chart.ts'
-import { maxChartFiles, maxUnpackedBytes } from './chart-unpack.ts'
+import { packFiles } from './archive.ts'
+import type { ChartPath } from './chart.ts'
+import { maxUnpackedBytes } from './chart-unpack.ts'
 import { walkFiles } from './walk.ts'
-
-/** Deflate's name for a block that is only stored may hold so much. @see RFC 1951, 3.2.4 */
-const maxBlockBytes = 65_535
-/** Deflate, no flags, no time, no level, operating system unknown. @see RFC 1952 */
-const gzipHeader = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255])
 
 /**
  * Packs a chart's folder, its files in bytewise order; links and submodules are left out.
@@ -25,37 +14,5 @@ const gzipHeader = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255])
 export async function packChart(view: View, tree: Oid, chart: ChartPath): Promise<Buffer | null> {
   const files = await walkFiles(view, tree)
   if (files.length === 0) return null
-  if (files.length > maxChartFiles) throw tooLarge(chart)
-  const tar = pack()
-  let sizeBytes = 0
-  for (const { path, entry } of files) {
-    const content = await view.readBlob(entry.oid)
-    sizeBytes += content.length
-    if (sizeBytes > maxUnpackedBytes) throw tooLarge(chart)
-    const mode = entry.mode === '100755' ? 0o755 : 0o644
-    tar.entry({ name: `${chart.name}/${path}`, mode, mtime: new Date(0), uid: 0, gid: 0 }, content)
-  }
-  tar.finalize()
-  return storeGzip(await collect(tar))
-}
-
-function storeGzip(content: Buffer): Buffer {
-  const parts: Buffer[] = [gzipHeader]
-  for (let at = 0; at < content.length; at += maxBlockBytes) {
-    const block = content.subarray(at, at + maxBlockBytes)
-    const head = Buffer.alloc(5)
-    head.writeUInt8(at + maxBlockBytes >= content.length ? 1 : 0, 0)
-    head.writeUInt16LE(block.length, 1)
-    head.writeUInt16LE(block.length ^ 0xffff, 3)
-    parts.push(head, block)
-  }
-  const tail = Buffer.alloc(8)
-  tail.writeUInt32LE(crc32(content), 0)
-  tail.writeUInt32LE(content.length, 4)
-  return Buffer.concat([...parts, tail])
-}
-
-function tooLarge(chart: ChartPath): ServiceError {
-  const sentence = `${chart.folder} is too large for an archive: read its files one by one`
-  return new ServiceError('invalid_request', sentence)
+  return packFiles(view, files, { top: chart.name, what: chart.folder, maxBytes: maxUnpackedBytes })
 }

@@ -2,10 +2,13 @@
 import type { Clock } from '../clock.ts'
 import { ServiceError } from '../errors.ts'
 import type { Repositories } from '../repository/repository.ts'
+import { createChanges } from './changes.ts'
 import { createProjects, type ProjectRules } from './projects.ts'
 import { createReading } from './reading.ts'
 import type { Resources } from './resources.ts'
-import { createWriting } from './writing.ts'
+import { createRestoring } from './restoring.ts'
+import { createStates } from './states.ts'
+import { createPlanner, createWriting } from './writing.ts'
 
 /**
  * Builds the resources of all projects.
@@ -20,11 +23,15 @@ export function createResources(
     Partial<ProjectRules>,
 ): Resources {
   const { repositories, clock } = options
+  const planFiles = createPlanner(clock)
   const rules = { newFormat: () => 1, refuseMigration, ...options }
   return {
     ...createProjects(repositories, rules),
     ...createReading(repositories),
-    ...createWriting(repositories, clock),
+    ...createStates(repositories, clock),
+    ...createWriting(repositories, planFiles),
+    ...createChanges(repositories, planFiles),
+    ...createRestoring(repositories),
   }
 }
 

@@ -2,7 +2,7 @@
 import { ServiceError } from '../errors.ts'
 import type { Oid } from '../git/objects.ts'
 import type { Draft, View } from '../repository/repository.ts'
-import type { Scope, StageName } from './resources.ts'
+import type { Level, Scope, StageName } from './resources.ts'
 
 export interface Layout {
   /** Whether a tree of this layout says so in its root's `metadata.yaml`. */
@@ -28,12 +28,19 @@ export interface Layout {
 export const ownFolder = '.configuration-service'
 export const stagesFolder = '.keptn-stages'
 
+/** The chain of what was deleted. @see docs/entry-format.md, "Deletion commit" */
+export const deletedRef = 'refs/meta/deleted'
+
 export const branchRef = (branch: string) => `refs/heads/${branch}`
 
 /** The refusal for what is not there. */
-export function notFound(what: 'project' | 'stage' | 'service' | 'resource'): ServiceError {
+export function notFound(what: Level | 'resource'): ServiceError {
   const noun = `${what.charAt(0).toUpperCase()}${what.slice(1)}`
   return new ServiceError(`${what}_not_found`, `${noun} not found`)
+}
+
+export function levelOf({ stage, service }: Scope): Level {
+  return service !== undefined ? 'service' : stage !== undefined ? 'stage' : 'project'
 }
 
 /** The tip of the default branch. @throws project_not_found */

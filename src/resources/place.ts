@@ -1,6 +1,7 @@
 /** Finds scopes in commits, whatever layout those have, and commits what becomes of them. */
+import { commitNotFound, isServiceError } from '../errors.ts'
 import type { Oid, TreeEntry } from '../git/objects.ts'
-import type { Draft, View } from '../repository/repository.ts'
+import type { Draft, ProjectName, View } from '../repository/repository.ts'
 import { branches } from './branches.ts'
 import { folders } from './folders.ts'
 import { type Layout, notFound, ownFolder, stagesFolder } from './layout.ts'
@@ -72,6 +73,22 @@ export async function findPlace(view: View, scope: Scope, at?: Oid): Promise<Pla
   return { scope, layout, branch: layout.branchOf(view, scope), commit, root, base, tree }
 }
 
+/** As `findPlace`, but null where the stage or the service is not there. @throws project_not_found */
+export async function findPlaceIfThere(view: View, scope: Scope, at?: Oid): Promise<Place | null> {
+  try {
+    return await findPlace(view, scope, at)
+  } catch (error) {
+    if (isServiceError(error, 'stage_not_found')) return null
+    if (isServiceError(error, 'service_not_found')) return null
+    throw error
+  }
+}
+
+/** @throws commit_not_found */
+export async function checkCommit(view: View, project: ProjectName, commit: Oid): Promise<void> {
+  if (!(await view.hasCommit(commit))) throw commitNotFound(project, commit)
+}
+
 /** Finds what stands at a path of a scope; null for nothing. */
 export function findInPlace(
   view: View,
@@ -107,10 +124,12 @@ export function isReserved(scope: Scope, path: string): boolean {
   return first === ownFolder || (first === stagesFolder && scope.stage === undefined)
 }
 
-/** Whether lists leave out an entry of a folder. @param depth of the folder below the scope, 0 for the scope itself */
-export function isHidden(scope: Scope, name: string, depth: number): boolean {
-  if (name === '.git' || name === stagesFolder) return true
-  return name === ownFolder && depth === 0 && scope.service === undefined
+/** What lists leave out of a scope: whether an entry of a folder is, by the folder's depth, 0 for the scope itself. */
+export function hidingIn({ service }: Scope): (name: string, depth: number) => boolean {
+  return (name, depth) => {
+    if (name === '.git' || name === stagesFolder) return true
+    return name === ownFolder && depth === 0 && service === undefined
+  }
 }
 
 /** Finds what makes a folder of a stage a service's: the file `metadata.yaml`. A stage has other folders too. */

@@ -5,7 +5,7 @@ import type { Oid } from '../git/objects.ts'
 import { findRefConflict } from '../git/ref-name.ts'
 import type { Draft, ProjectName, Proof, Repositories } from '../repository/repository.ts'
 import { convertToFolders } from './conversion.ts'
-import { branchRef } from './layout.ts'
+import { branchRef, deletedRef } from './layout.ts'
 import { messageOf } from './message.ts'
 import { metadataFile, projectMetadata, serviceMetadata } from './metadata.ts'
 import { invalidPage, lastPageKey, parsePageSize } from './paging.ts'
@@ -13,21 +13,31 @@ import { checkProject, commitPlace, findPlace, layoutOf } from './place.ts'
 import { describeScope } from './reading.ts'
 import type { PageRequest, ReadContext, Resources, ScopeItem, StageName } from './resources.ts'
 import { findEntry, graft, isFolder } from './tree.ts'
+import { undeleteStage } from './undelete.ts'
 import { write } from './writing.ts'
 
 const noOid = '0'.repeat(40) as Oid
 /** What an entry names besides the branches, or will once something was deleted. */
 const futureRefs = [
   ['refs/meta/transaction', noOid],
-  ['refs/meta/deleted', noOid],
+  [deletedRef, noOid],
 ] as const
 /** Names that one page of projects looks at, and how many at a time. */
 const maxNamesLooked = 1_000
 const projectsAtOnce = 16
 
-type Projects = Omit<
+type Projects = Pick<
   Resources,
-  'readFile' | 'listFiles' | 'listStages' | 'listServices' | 'history' | 'writeFiles' | 'deleteFile'
+  | 'createProject'
+  | 'updateProject'
+  | 'migrateProject'
+  | 'deleteProject'
+  | 'createStage'
+  | 'deleteStage'
+  | 'undeleteStage'
+  | 'createService'
+  | 'deleteService'
+  | 'listProjects'
 >
 
 export interface ProjectRules {
@@ -97,6 +107,15 @@ export function createProjects(repositories: Repositories, rules: ProjectRules):
         checkProject(draft)
         const commit = await layoutOf(draft.format).deleteStage(draft, stage, message)
         return commit === null ? { status: 204 } : { status: 204, commit }
+      })
+    },
+
+    undeleteStage({ project, stage }, context) {
+      const message = messageOf(context, 'Undelete', { project, stage })
+      return write(repositories, project, 'commit', context, async (draft) => {
+        checkProject(draft)
+        await checkNewStage(draft, stage)
+        return { status: 204, commit: await undeleteStage(draft, stage, message) }
       })
     },
 

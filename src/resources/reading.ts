@@ -1,11 +1,12 @@
 /** Reads of files, lists and histories. */
 import { LRUCache } from 'lru-cache'
+import { isServiceError } from '../errors.ts'
 import { type Oid, parseOid } from '../git/objects.ts'
 import type { ProjectName, Proof, Repositories, View } from '../repository/repository.ts'
 import { type ChartPath, parseChartPath } from './chart.ts'
 import { packChart } from './chart-pack.ts'
 import { walkHistory } from './history.ts'
-import { notFound } from './layout.ts'
+import { levelOf, notFound } from './layout.ts'
 import { metadataFile, readMetadata } from './metadata.ts'
 import { cutPage, invalidPage, lastPageKey, parsePageSize } from './paging.ts'
 import {
@@ -14,7 +15,7 @@ import {
   findPlace,
   findServiceMetadata,
   findTip,
-  isHidden,
+  hidingIn,
   layoutOf,
   type Place,
 } from './place.ts'
@@ -98,30 +99,44 @@ export function createReading(repositories: Repositories): Reading {
     return entry.oid
   }
 
+  const readOne = async (
+    view: View,
+    { scope, path, at }: { scope: Scope; path: ResourcePath; at: Oid | undefined },
+  ): Promise<Found> => {
+    checkProject(view)
+    const chart = parseChartPath(path)
+    const commit = at ?? findTip(view, scope)
+    const packed = chart && (await readChart(view, await findPlace(view, scope, at), chart))
+    if (packed !== null) return packed
+    const oid = await findBlob(view, { scope, path, commit, at })
+    return { content: await view.readBlob(oid), oid, commit }
+  }
+
   return {
     async readFile(scope, path, context): Promise<FileAnswer> {
-      const chart = parseChartPath(path)
-      const work = async (view: View) => {
-        checkProject(view)
-        const { at } = context
-        const commit = at ?? findTip(view, scope)
-        const packed = chart && (await readChart(view, await findPlace(view, scope, at), chart))
-        if (packed !== null) return packed
-        const oid = await findBlob(view, { scope, path, commit, at })
-        return { content: await view.readBlob(oid), oid, commit }
-      }
+      const { at } = context
+      const work = (view: View): Promise<Found> =>
+        context.inherits
+          ? readWidening(scope, (wider) => readOne(view, { scope: wider, path, at }))
+          : readOne(view, { scope, path, at })
       const options = { ...context, mayBeStale: true }
       const { value, proof } = await repositories.read(scope.project, work, options)
       // Spelled out, as everybody comes this way: to spread two objects into one takes V8 microseconds.
-      return { content: value.content, oid: value.oid, commit: value.commit, proof }
+      const answer: FileAnswer = {
+        content: value.content,
+        oid: value.oid,
+        commit: value.commit,
+        proof,
+      }
+      if (value.level !== undefined) answer.level = value.level
+      return answer
     },
 
     listFiles(scope, page, context): Promise<Page<FileItem>> {
       return read(scope.project, context, async (view) => {
         const { tree, commit } = await findPlace(view, scope, context.at)
-        const hides = (name: string, depth: number) => isHidden(scope, name, depth)
         const key = `${tree}/${scope.service === undefined}`
-        const paths = lists.get(key) ?? (await listPaths(view, tree, hides))
+        const paths = lists.get(key) ?? (await listPaths(view, tree, hidingIn(scope)))
         lists.set(key, paths)
         const { items, ...rest } = cutPage(paths, page)
         return { items: items.map((path) => ({ path, commit })), ...rest }
@@ -160,6 +175,34 @@ export function createReading(repositories: Repositories): Reading {
       })
     },
   }
+}
+
+/** A file as it was found. */
+type Found = Omit<FileAnswer, 'proof'>
+
+/** Absence is what lets a wider scope answer; whatever else goes wrong does not. */
+const absences = ['resource_not_found', 'service_not_found'] as const
+
+/** Looks in a service, then in its stage, then in the project. @throws what the narrowest scope says where none has it */
+async function readWidening(scope: Scope, look: (scope: Scope) => Promise<Found>): Promise<Found> {
+  let refusal: unknown
+  for (const wider of widerScopes(scope)) {
+    try {
+      return { ...(await look(wider)), level: levelOf(wider) }
+    } catch (error) {
+      if (!absences.some((code) => isServiceError(error, code))) throw error
+      refusal ??= error
+    }
+  }
+  throw refusal
+}
+
+/** The scope itself, then each that holds it. */
+function widerScopes({ project, stage, service }: Scope): Scope[] {
+  const scopes: Scope[] = [{ project }]
+  if (stage !== undefined) scopes.unshift({ project, stage })
+  if (stage !== undefined && service !== undefined) scopes.unshift({ project, stage, service })
+  return scopes
 }
 
 /**

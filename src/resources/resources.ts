@@ -31,6 +31,14 @@ export interface ReadContext {
   at?: Oid
 }
 
+export interface FileReadContext extends ReadContext {
+  /** What a service lacks is looked for in its stage, what a stage lacks in its project. */
+  inherits?: boolean
+}
+
+/** Where a file was found. */
+export type Level = 'project' | 'stage' | 'service'
+
 export interface WriteContext {
   timeoutMs: number
   principal: string
@@ -58,7 +66,27 @@ export interface FileAnswer {
   oid: Oid
   /** Head of the branch that holds the scope, or the commit that was asked for: Keptn's `version`. */
   commit: Oid
+  /** Where it was found; only for a read that may inherit. */
+  level?: Level
   proof: Proof
+}
+
+/** All files of a scope in one `.tar.gz`, the same bytes for the same tree. */
+export interface ArchiveAnswer {
+  content: Buffer
+  /** Of the scope's tree. */
+  oid: Oid
+  commit: Oid
+  proof: Proof
+}
+
+/** A file that two commits hold differently; ids of blobs, null for none. */
+export interface FileChange {
+  /** With a leading slash, below the scope. */
+  path: string
+  kind: 'added' | 'deleted' | 'modified'
+  before: Oid | null
+  after: Oid | null
 }
 
 export interface Page<Item> {
@@ -102,6 +130,29 @@ export interface FileWrite {
   content: Buffer
 }
 
+/** Something in a scope. */
+export interface Located {
+  scope: Scope
+  path: ResourcePath
+}
+
+/** One of the changes of a batch; each sees what those before it did. */
+export type Change =
+  | (Located & { kind: 'put'; content: Buffer })
+  | (Located & { kind: 'delete' })
+  /** Of a file, a chart or a folder, to where nothing is. */
+  | (Located & { kind: 'move'; to: Located })
+
+/** What a batch would change, path by path below the project or the stage. */
+export type Preview = readonly (FileChange & { stage?: StageName })[]
+
+export interface Batch {
+  /** All of one project. */
+  changes: readonly Change[]
+  /** Heads that a stage, or the project where none is named, must have. */
+  expected: readonly { scope: Scope; head: Oid }[]
+}
+
 export interface Resources {
   createProject(project: ProjectName, context: WriteContext): Promise<Outcome>
   /** Keptn's PUT /project: says only whether it exists, there is nothing to update. */
@@ -133,7 +184,11 @@ export interface Resources {
   ): Promise<Page<ScopeItem>>
 
   listFiles(scope: Scope, page: PageRequest, context: ReadContext): Promise<Page<FileItem>>
-  readFile(scope: Scope, path: ResourcePath, context: ReadContext): Promise<FileAnswer>
+  readFile(scope: Scope, path: ResourcePath, context: FileReadContext): Promise<FileAnswer>
+  /** @throws invalid_request for more than 10,000 files or 32 MiB */
+  readArchive(scope: Scope, context: ReadContext): Promise<ArchiveAnswer>
+  /** What changed in a scope between a commit and the one that is read at; a scope that one of them lacks counts as empty there. */
+  diff(scope: Scope, from: Oid, page: PageRequest, context: ReadContext): Promise<Page<FileChange>>
   /** Writes files of one scope in one commit; the last of two for one path wins. An empty list changes nothing. */
   writeFiles(
     scope: Scope,
@@ -149,6 +204,28 @@ export interface Resources {
     path: ResourcePath,
     context: WriteContext,
     precondition?: Precondition,
+  ): Promise<Outcome>
+  /**
+   * Does changes of several scopes together: one commit for the project and for each stage that is a branch. The outcome names
+   * the commit that holds the first change.
+   */
+  changeFiles(project: ProjectName, batch: Batch, context: WriteContext): Promise<Outcome>
+  /** Says what a batch would do, and does not do it; the outcome where it would be refused. */
+  previewChanges(
+    project: ProjectName,
+    batch: Batch,
+    context: WriteContext,
+  ): Promise<Outcome | Preview>
+  /** Makes a scope, or a file, a chart or a folder of it, what it was in a commit. */
+  restore(
+    scope: Scope,
+    from: { commit: Oid; path?: ResourcePath },
+    context: WriteContext,
+  ): Promise<Outcome>
+  /** Brings back the stage of that name that was deleted last, with its history. */
+  undeleteStage(
+    scope: Required<Pick<Scope, 'project' | 'stage'>>,
+    context: WriteContext,
   ): Promise<Outcome>
   /** Commits that changed the scope, or one file or folder of it, newest first, along first parents. */
   history(

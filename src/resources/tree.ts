@@ -37,18 +37,43 @@ export async function findEntry(
  * @param tree null removes the folder, and those above that are empty then
  * @returns the new root; null for an empty one
  */
-export async function graft(
+export function graft(
   draft: Draft,
   root: Oid | null,
-  [name, ...rest]: readonly string[],
+  path: readonly string[],
   tree: Oid | null,
 ): Promise<Oid | null> {
-  if (name === undefined) return tree
+  return path.length === 0
+    ? Promise.resolve(tree)
+    : putEntry(draft, root, path, tree === null ? null : folder(tree))
+}
+
+/** As `graft`, with whatever entry: a file too. @param path not empty */
+export async function putEntry(
+  draft: Draft,
+  root: Oid | null,
+  [name = '', ...rest]: readonly string[],
+  entry: TreeEntry | null,
+): Promise<Oid | null> {
   const entries: Tree = root === null ? new Map() : await draft.readTree(root)
+  if (rest.length === 0) return writeEntries(draft, replaceEntry(entries, name, entry))
   const below = entries.get(name)
   const there = below !== undefined && isFolder(below) ? below.oid : null
-  const next = await graft(draft, there, rest, tree)
+  const next = await putEntry(draft, there, rest, entry)
   return writeEntries(draft, replaceEntry(entries, name, next === null ? null : folder(next)))
+}
+
+/**
+ * Sees that nothing stands in the way to a path but folders.
+ * @throws conflict that names what does
+ */
+export async function checkWay(draft: Draft, root: Oid, path: readonly string[]): Promise<void> {
+  for (let length = 1; length < path.length; length++) {
+    const here = path.slice(0, length)
+    const entry = await findEntry(draft, root, here)
+    if (entry === null) return
+    if (!isFolder(entry)) throw conflict(path.join('/'), here.join('/'), entry)
+  }
 }
 
 /** Removes what stands at a path; folders that are empty then go too. @returns the new tree, null for an empty one */
@@ -97,7 +122,8 @@ export async function applyPlan(
   return writeEntries(draft, next)
 }
 
-function conflict(wanted: string, path: string, entry: TreeEntry): ServiceError {
+/** The refusal of a write where something else stands. */
+export function conflict(wanted: string, path: string, entry: TreeEntry): ServiceError {
   const what = isFolder(entry)
     ? `${path}/ is a folder`
     : isFile(entry)

@@ -34,31 +34,51 @@ const unpackBudgetBytes = 256 * 1024 * 1024
 const maxAttributesLineBytes = 2047
 
 interface Planned {
-  plan: FolderPlan
-  sizeBytes: number
+  /** One for each group. */
+  plans: readonly FolderPlan[]
+  /** What is left of the time, and with the size of what was unpacked. */
+  context: WriteContext
   release(): void
 }
 
-export function createWriting(
-  repositories: Repositories,
-  clock: Clock,
-): Pick<Resources, 'writeFiles' | 'deleteFile'> {
-  const budget = createBudget(unpackBudgetBytes, clock)
+/** Plans what requests write, within a budget of what their archives unpack to. */
+export type PlanFiles = (
+  /** What is planned by itself, such as the files of one scope. */
+  groups: readonly (readonly FileWrite[])[],
+  context: WriteContext,
+) => Promise<Planned>
 
-  const planFiles = async (files: FileWrite[], context: WriteContext): Promise<Planned> => {
-    const archives = files.filter(({ path }) => parseChartPath(path) !== null)
+export function createPlanner(clock: Clock): PlanFiles {
+  const budget = createBudget(unpackBudgetBytes, clock)
+  return async (groups, context) => {
+    const startMs = clock.monotonicMs()
+    const archives = groups.flat().filter(({ path }) => parseChartPath(path) !== null)
     const roomBytes = unpackedBytesAtMost(archives.map(({ content }) => content))
+    // Once for all groups: who waited for more while it holds some could wait for ever.
     const share = roomBytes === 0 ? null : await budget.take(roomBytes, context.timeoutMs)
     try {
-      const { plan, chartBytes } = await planAll(files, roomBytes)
+      const plans: FolderPlan[] = []
+      let chartBytes = 0
+      for (const files of groups) {
+        const planned = await planAll(files, roomBytes - chartBytes)
+        plans.push(planned.plan)
+        chartBytes += planned.chartBytes
+      }
       share?.shrink(chartBytes)
-      return { plan, sizeBytes: context.sizeBytes + chartBytes, release: () => share?.release() }
+      const timeoutMs = Math.max(0, context.timeoutMs - (clock.monotonicMs() - startMs))
+      const left = { ...context, sizeBytes: context.sizeBytes + chartBytes, timeoutMs }
+      return { plans, context: left, release: () => share?.release() }
     } catch (error) {
       share?.release()
       throw error
     }
   }
+}
 
+export function createWriting(
+  repositories: Repositories,
+  planFiles: PlanFiles,
+): Pick<Resources, 'writeFiles' | 'deleteFile'> {
   return {
     async writeFiles(scope, files, status, context, precondition = {}) {
       const only = files.length === 1 ? files[0] : undefined
@@ -73,20 +93,24 @@ export function createWriting(
         scope,
         files.map(({ path }) => path),
       )
-      const startMs = clock.monotonicMs()
-      const { plan, sizeBytes, release } = await planFiles(files, context)
+      const planned = await planFiles([files], context)
+      const [plan = emptyPlan()] = planned.plans
       try {
-        const timeoutMs = Math.max(0, context.timeoutMs - (clock.monotonicMs() - startMs))
-        const request = { ...context, sizeBytes, timeoutMs }
-        return await write(repositories, scope.project, 'commit', request, async (draft) => {
-          const place = await findPlace(draft, scope)
-          if (only !== undefined) await checkPrecondition(draft, place, only.path, precondition)
-          checkStructure(draft, scope, declared)
-          const tree = await applyPlan(draft, place.tree, plan)
-          return { status, commit: await commitPlace(draft, place, { tree, message }) }
-        })
+        return await write(
+          repositories,
+          scope.project,
+          'commit',
+          planned.context,
+          async (draft) => {
+            const place = await findPlace(draft, scope)
+            if (only !== undefined) await checkPrecondition(draft, place, only.path, precondition)
+            checkStructure(draft, scope, declared)
+            const tree = await applyPlan(draft, place.tree, plan)
+            return { status, commit: await commitPlace(draft, place, { tree, message }) }
+          },
+        )
       } finally {
-        release()
+        planned.release()
       }
     },
 
@@ -105,7 +129,7 @@ export function createWriting(
   }
 }
 
-async function planAll(files: FileWrite[], roomBytes: number) {
+async function planAll(files: readonly FileWrite[], roomBytes: number) {
   const plan = emptyPlan()
   let chartBytes = 0
   for (const { path, content } of files) {
@@ -135,7 +159,7 @@ export function write(
   return repositories.write(project, { kind, evaluate, ...request })
 }
 
-function checkWritable(scope: Scope, path: ResourcePath): void {
+export function checkWritable(scope: Scope, path: ResourcePath): void {
   if (isReserved(scope, path)) throw invalidPath(`${path.split('/', 1)[0]}/ is reserved`)
   const chart = parseChartPath(path)
   if (chart === null) return
@@ -145,7 +169,7 @@ function checkWritable(scope: Scope, path: ResourcePath): void {
 }
 
 /** Removes a file, a folder, or a chart: its folder, and an archive that was imported. @throws resource_not_found */
-async function removePath(draft: Draft, tree: Oid, path: ResourcePath): Promise<Oid | null> {
+export async function removePath(draft: Draft, tree: Oid, path: ResourcePath): Promise<Oid | null> {
   const chart = parseChartPath(path)
   const steps =
     chart === null
@@ -199,7 +223,7 @@ async function findTagged(draft: Draft, tree: Oid, path: ResourcePath): Promise<
 }
 
 /** What a new `metadata.yaml` of a project or a stage says of where stages are; null where the request writes none. */
-function declaredStructure(scope: Scope, files: FileWrite[]): boolean | null {
+export function declaredStructure(scope: Scope, files: readonly FileWrite[]): boolean | null {
   if (scope.service !== undefined) return null
   const metadata = files.findLast(({ path }) => path === metadataFile)
   if (metadata === undefined) return null
@@ -213,7 +237,7 @@ function declaredStructure(scope: Scope, files: FileWrite[]): boolean | null {
 }
 
 /** A stage, whether it is a branch or could be one again, never has folders of stages. */
-function checkStructure(draft: Draft, { stage }: Scope, declared: boolean | null): void {
+export function checkStructure(draft: Draft, { stage }: Scope, declared: boolean | null): void {
   const layout = layoutOf(draft.format)
   const is = stage === undefined && layout.isUsingDirectoryStructure
   if (declared === null || declared === is) return
