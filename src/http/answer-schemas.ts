@@ -33,6 +33,10 @@ export const fileAnswer = z.object({
   resourceURI: z
     .string()
     .meta({ description: 'As it was asked for; in a path, still escaped once.' }),
+  scope: z
+    .enum(['project', 'stage', 'service'])
+    .optional()
+    .meta({ description: 'Where the file was found; only with `resolve=inherit`.' }),
   metadata,
 })
 
@@ -76,3 +80,30 @@ export const historyAnswer = z.object({
     }),
   ),
 })
+
+const blob = z
+  .string()
+  .regex(/^[0-9a-f]{40}$/)
+  .optional()
+  .meta({ description: 'Id of the content in Git.' })
+const fileChange = {
+  resourceURI: z.string().meta({ description: 'With a leading slash, below the scope.' }),
+  change: z.enum(['added', 'deleted', 'modified']),
+  before: blob,
+  after: blob,
+}
+
+export const diffAnswer = z.object({ ...page, changes: z.array(z.object(fileChange)), totalCount })
+
+export const previewAnswer = z.object({
+  dryRun: z.literal(true),
+  changes: z.array(
+    z.object({
+      stageName: z.string().optional().meta({ description: 'Absent for the project.' }),
+      ...fileChange,
+    }),
+  ),
+})
+
+/** What a batch answers: its commit, or what it would change. */
+export const batchAnswer = z.union([writeAnswer, previewAnswer])

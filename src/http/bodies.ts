@@ -43,6 +43,42 @@ export const resourcesBody = z.object({
   message,
 })
 
+const head = z
+  .string()
+  .nullish()
+  .meta({ description: 'A commit; 412 where the stage, or the project, is at another.' })
+const place = {
+  stageName: z.string().nullish().meta({ description: 'Absent for the project.' }),
+  serviceName: z.string().nullish().meta({ description: 'Absent for the stage.' }),
+  resourceURI: z.string().nullish(),
+}
+export const commitsBody = z.object({
+  changes: z
+    .array(
+      z.object({
+        action: z.enum(['put', 'delete', 'move']),
+        ...place,
+        resourceContent: content,
+        to: z.object(place).nullish().meta({
+          description: 'Where a file, a chart or a folder moves; nothing may be there.',
+        }),
+        expectedHead: head,
+      }),
+    )
+    .meta({ description: 'At most 1,000; each sees what those before it did.' }),
+  expectedHead: head.meta({ description: 'For all changes, where they are of one stage.' }),
+  dryRun: z.boolean().nullish().meta({ description: 'Where true: says what would change.' }),
+  message,
+})
+export const restoreBody = z.object({
+  gitCommitID: z.string().meta({ description: 'The commit that it is to be as in.' }),
+  resourceURI: z
+    .string()
+    .nullish()
+    .meta({ description: 'A file, a chart or a folder; absent for the whole scope.' }),
+  message,
+})
+
 /**
  * Reads a body of JSON.
  * @throws invalid_request, "Invalid request format" and what is wrong
@@ -132,7 +168,8 @@ function invalidFormat(reason: string): ServiceError {
   return new ServiceError('invalid_request', `Invalid request format: ${reason}`)
 }
 
-function named(error: unknown, element: string): unknown {
+/** Adds to a refusal which element it is about. */
+export function named(error: unknown, element: string): unknown {
   if (!(error instanceof ServiceError)) return error
   return new ServiceError(error.code, `${error.message}: ${element}`, { cause: error })
 }

@@ -129,7 +129,8 @@ function maxStaleOf(call: Call, settings: HttpSettings): number | undefined {
   return settings.readMaxStaleSeconds || undefined
 }
 
-function parseCommitId(text: string): Oid {
+/** @throws invalid_request, as Keptn says it */
+export function parseCommitId(text: string): Oid {
   const id = text.toLowerCase()
   if (/^[0-9a-f]{40}$/.test(id)) return id as Oid
   throw new ServiceError('invalid_request', `could not check out ${text}: not a commit id`)

@@ -11,9 +11,12 @@ const listPart = /[ \t]*(?:,|(?:W\/)?"([^"\s]*)"[ \t]*(?=,|$))/y
 const oid = /^[0-9a-f]{40}$/
 const maxStale = /(?:^|[\s,])max-stale="?(\d{1,9})"?\s*(?:,|$)/i
 
-/** The tag of an answer. @param commit for JSON, which carries it; none for raw bytes */
-export function entityTag(id: Oid, commit?: Oid): string {
-  return commit === undefined ? `"${id}"` : `"${id}.${commit}"`
+/**
+ * The tag of an answer.
+ * @param parts of JSON what it carries beside the file: the commit, and where the file was found if that was asked; none for raw bytes
+ */
+export function entityTag(id: Oid, ...parts: (string | undefined)[]): string {
+  return `"${[id, ...parts.filter((part) => part !== undefined)].join('.')}"`
 }
 
 /**

@@ -1,5 +1,5 @@
 /** How errors are rendered, and nowhere else: Keptn's `{"code","message"}`. @see docs/design.md, section 2 */
-import { type ErrorCode, ServiceError, statusOfError } from '../errors.ts'
+import { commitNotFound, type ErrorCode, ServiceError, statusOfError } from '../errors.ts'
 import type { Outcome } from '../repository/repository.ts'
 import { type Answer, json, text } from './answer.ts'
 import type { Match } from './call.ts'
@@ -71,7 +71,7 @@ function ofRead(error: ServiceError, sentence: string, { scope, query }: Match):
   if (scope === undefined) return sentence
   if (error.code === 'commit_not_found') {
     const commit = query.get('gitCommitID') || query.get('commitID')
-    return `could not check out ${commit}: no such commit in project ${scope.project}`
+    return commit ? commitNotFound(scope.project, commit).message : sentence
   }
   if (error.status < 500) return sentence
   return `could not check out ${scope.project}: ${sentence.replace(/not found/gi, 'missing')}`

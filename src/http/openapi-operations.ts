@@ -1,6 +1,8 @@
 /** What each operation does, for people; the routes, and who may use them, come from the route table. */
 import { z } from 'zod'
 import {
+  batchAnswer,
+  diffAnswer,
   fileAnswer,
   filesAnswer,
   historyAnswer,
@@ -9,7 +11,16 @@ import {
   stagesAnswer,
   writeAnswer,
 } from './answer-schemas.ts'
-import { projectBody, resourceBody, resourcesBody, serviceBody, stageBody } from './bodies.ts'
+import {
+  commitsBody,
+  projectBody,
+  resourceBody,
+  resourcesBody,
+  restoreBody,
+  serviceBody,
+  stageBody,
+} from './bodies.ts'
+import { archiveType } from './read-states.ts'
 
 export interface Operation {
   summary: string
@@ -48,6 +59,9 @@ export type ParameterName =
   | 'nextPageKey'
   | 'raw'
   | 'verbose'
+  | 'fromRequired'
+  | 'to'
+  | 'resolve'
   | 'ifMatch'
   | 'ifNoneMatch'
   | 'ifAbsent'
@@ -125,6 +139,40 @@ const service: Body = {
 }
 
 const paging = ['pageSize', 'nextPageKey', 'maxStale'] as const
+const differing: Content = {
+  name: 'Differences',
+  schema: diffAnswer,
+  example: {
+    nextPageKey: '0',
+    changes: [{ resourceURI: '/slo.yaml', change: 'modified', before: commit, after: commit }],
+    totalCount: 1,
+  },
+}
+const batchDone: Content = {
+  name: 'BatchDone',
+  schema: batchAnswer,
+  example: { dryRun: true, changes: [{ stageName: 'dev', resourceURI: '/a', change: 'deleted' }] },
+}
+const batch: Body = {
+  name: 'Batch',
+  schema: commitsBody,
+  example: {
+    changes: [
+      { action: 'put', stageName: 'dev', resourceURI: 'slo.yaml', resourceContent: base64 },
+      {
+        action: 'move',
+        stageName: 'dev',
+        resourceURI: 'slo.yaml',
+        to: { stageName: 'prod', resourceURI: 'slo.yaml' },
+      },
+    ],
+  },
+}
+const restoring: Body = {
+  name: 'Restore',
+  schema: restoreBody,
+  example: { gitCommitID: commit, resourceURI: 'slo.yaml' },
+}
 const atCommit = ['gitCommitID', 'commitID'] as const
 const writing = ['idempotencyKey', 'commitMessage', 'keptnUser'] as const
 const readRefusals = [400, 401, 403, 404, 503]
@@ -156,6 +204,16 @@ export const operations: Readonly<Record<string, Operation>> = {
     schema: servicesAnswer,
     example: { nextPageKey: '0', services: [{ serviceName: 'carts' }], totalCount: 1 },
   }),
+  undeleteStage: change(
+    'Brings back the stage of that name that was deleted last, with its history',
+  ),
+  createCommits: {
+    summary: 'Does changes of several scopes together or not at all',
+    parameters: writing,
+    body: batch,
+    answers: { 200: batchDone },
+    refusals: [...writeRefusals, 412],
+  },
   createService: change('Makes a service', service),
   deleteService: change('Deletes a service and its files'),
   ...filesOf('Project', 'a project'),
@@ -189,7 +247,7 @@ function filesOf(level: string, scope: string): Record<string, Operation> {
   return {
     [`get${level}Resources`]: {
       summary: `Lists the files of ${scope}, or with \`resourceURI\` reads one of them`,
-      parameters: ['resourceURIQuery', ...atCommit, ...paging, 'raw', 'ifNoneMatch'],
+      parameters: ['resourceURIQuery', 'resolve', ...atCommit, ...paging, 'raw', 'ifNoneMatch'],
       answers: { 200: filesOrFile, 304: null },
       refusals: readRefusals,
     },
@@ -215,7 +273,7 @@ function filesOf(level: string, scope: string): Record<string, Operation> {
     },
     [`get${level}Resource`]: {
       summary: `Reads a file of ${scope}`,
-      parameters: [...atCommit, 'raw', 'ifNoneMatch', 'maxStale'],
+      parameters: [...atCommit, 'resolve', 'raw', 'ifNoneMatch', 'maxStale'],
       answers: { 200: one, 304: null },
       refusals: readRefusals,
     },
@@ -237,6 +295,25 @@ function filesOf(level: string, scope: string): Record<string, Operation> {
       parameters: ['resourceURIQuery', ...atCommit, ...paging],
       answers: { 200: history },
       refusals: readRefusals,
+    },
+    [`get${level}Archive`]: {
+      summary: `Reads all files of ${scope} as one \`.tar.gz\`, with its sha256 in \`Repr-Digest\``,
+      parameters: [...atCommit, 'ifNoneMatch', 'maxStale'],
+      answers: { 200: { type: archiveType }, 304: null },
+      refusals: readRefusals,
+    },
+    [`get${level}Diff`]: {
+      summary: `Lists the files of ${scope} that differ between two commits`,
+      parameters: ['fromRequired', 'to', ...paging],
+      answers: { 200: differing },
+      refusals: readRefusals,
+    },
+    [`restore${level}`]: {
+      summary: `Makes ${scope}, or a file or folder of it, what it was in a commit`,
+      parameters: writing,
+      body: restoring,
+      answers: { 200: written },
+      refusals: writeRefusals,
     },
   }
 }

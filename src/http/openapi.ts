@@ -10,6 +10,7 @@ import {
   operations,
   type ParameterName,
 } from './openapi-operations.ts'
+import { archiveType } from './read-states.ts'
 import { fullPattern } from './router.ts'
 
 type Json = Record<string, unknown>
@@ -90,6 +91,22 @@ const parameters: Record<ParameterName, Json> = {
   commitID: query('commitID', 'The same as `gitCommitID`.', { type: 'string' }, 'a'.repeat(40)),
   pageSize: query('pageSize', 'Items of a page.', { type: 'integer', minimum: 0, default: 20 }, 20),
   nextPageKey: query('nextPageKey', 'As the page before said.', { type: 'string' }, '20'),
+  fromRequired: {
+    ...query('from', 'The older commit.', { type: 'string', minLength: 1 }, 'a'.repeat(40)),
+    required: true,
+  },
+  to: query(
+    'to',
+    'The newer commit; the newest one unless told.',
+    { type: 'string' },
+    'a'.repeat(40),
+  ),
+  resolve: query(
+    'resolve',
+    '`inherit`: what a service lacks is looked for in its stage, what a stage lacks in the project.',
+    { type: 'string', enum: ['inherit'] },
+    'inherit',
+  ),
   raw: query('raw', 'The bytes of the file, not JSON: as answer, and as body.', flag, true),
   verbose: query('verbose', 'Every check, not only those that fail.', flag, true),
   ifMatch: header('If-Match', 'Only where the file is the one with this tag; else 412.', '*'),
@@ -151,7 +168,8 @@ function responsesOf(operation: Operation, schemas: Json): Json {
       ...(content && { content: contentOf(content, schemas) }),
     }
   }
-  const failed = operation.answers[200]?.type ? { type: 'text/plain' } : error
+  const { type } = operation.answers[200] ?? {}
+  const failed = type === undefined || type === archiveType ? error : { type: 'text/plain' }
   for (const status of [...operation.refusals, 500].sort()) {
     const retry =
       status === 503 ? { headers: { 'Retry-After': { schema: { type: 'integer' } } } } : {}
@@ -171,7 +189,9 @@ function contentOf(content: Content, schemas: Json, io: 'input' | 'output' = 'ou
   const { name, schema: fields, example, type } = content
   if (name === undefined || fields === undefined) {
     const schema =
-      type === bytesType ? {} : { type: type === 'application/json' ? 'object' : 'string' }
+      type === bytesType || type === archiveType
+        ? {}
+        : { type: type === 'application/json' ? 'object' : 'string' }
     return { [type ?? 'text/plain']: { schema } }
   }
   if (schemas[name] === undefined) {
@@ -189,7 +209,7 @@ const fileNames = new Set(['File', 'FilesOrFile'])
 
 function tagOf(route: Route): string {
   if (route.role === 'open') return 'operations'
-  if (route.pattern.endsWith('/history')) return 'history'
+  if (/\/(?:history|archive|diff|restore|undelete|commits)$/.test(route.pattern)) return 'history'
   return route.pattern.includes('/resource') ? 'files' : 'projects, stages, services'
 }
 

@@ -10,18 +10,18 @@ export const listProjects: Handler = async (call, tools) => {
   const found = await tools.resources.listProjects(page, context)
   const { principal } = call
   if (principal === null || principal.may('read')) {
-    return answer(call, tools, found, { projects: found.items.map(named('projectName')) })
+    return answerPage(call, tools, found, { projects: found.items.map(named('projectName')) })
   }
   // Of the others not even the number is told.
   const items = found.items.filter(({ name }) => principal.may('read', name))
   const visible = { ...found, items, totalCount: null }
-  return answer(call, tools, visible, { projects: items.map(named('projectName')) })
+  return answerPage(call, tools, visible, { projects: items.map(named('projectName')) })
 }
 
 export const listStages: Handler = async (call, tools) => {
   const { page, context } = asked(call, tools)
   const found = await tools.resources.listStages(scopeOf(call).project, page, context)
-  return answer(call, tools, found, { stages: found.items.map(named('stageName')) })
+  return answerPage(call, tools, found, { stages: found.items.map(named('stageName')) })
 }
 
 export const listServices: Handler = async (call, tools) => {
@@ -29,7 +29,7 @@ export const listServices: Handler = async (call, tools) => {
   const { project, stage } = scopeOf(call)
   if (stage === undefined) throw new Error('services are listed in a stage')
   const found = await tools.resources.listServices({ project, stage }, page, context)
-  return answer(call, tools, found, { services: found.items.map(named('serviceName')) })
+  return answerPage(call, tools, found, { services: found.items.map(named('serviceName')) })
 }
 
 export const listFiles: Handler = async (call, tools) => {
@@ -39,7 +39,7 @@ export const listFiles: Handler = async (call, tools) => {
     resourceURI: path,
     metadata: { upstreamURL: '', version: commit },
   }))
-  return answer(call, tools, found, { resources })
+  return answerPage(call, tools, found, { resources })
 }
 
 export const readHistory: Handler = async (call, tools) => {
@@ -53,7 +53,7 @@ export const readHistory: Handler = async (call, tools) => {
     date: new Date(dateMs).toISOString(),
     message,
   }))
-  return answer(call, tools, { ...found, totalCount: null }, { commits })
+  return answerPage(call, tools, { ...found, totalCount: null }, { commits })
 }
 
 function asked(call: Call, { settings }: Tools) {
@@ -67,8 +67,8 @@ function named(key: string) {
       : { [key]: name, creationDate: new Date(createdAtMs).toISOString() }
 }
 
-/** Keptn's order of keys, and its habit to leave out a count of nothing. */
-function answer(
+/** An answer that is a page, in Keptn's order of keys and with its habit to leave out a count of nothing. */
+export function answerPage(
   call: Call,
   { settings }: Tools,
   page: Page<unknown>,

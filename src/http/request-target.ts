@@ -14,11 +14,14 @@ export interface RequestTarget {
 /** Query parameters that the service reads; every other one is ignored, as in Keptn. */
 export const queryNames = [
   'commitID',
+  'from',
   'gitCommitID',
   'nextPageKey',
   'pageSize',
   'raw',
+  'resolve',
   'resourceURI',
+  'to',
   'verbose',
 ] as const
 export type QueryName = (typeof queryNames)[number]

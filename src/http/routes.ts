@@ -5,6 +5,8 @@
 import type { Handler, Route } from './call.ts'
 import { createFileReader } from './read-files.ts'
 import { listFiles, listProjects, listServices, listStages, readHistory } from './read-lists.ts'
+import { readArchive, readDiff } from './read-states.ts'
+import { createCommits, restore, undeleteStage } from './write-history.ts'
 import {
   createProject,
   createService,
@@ -34,9 +36,11 @@ export function createRoutes(): Route[] {
     read(`${project}/stage`, 'getStages', listStages),
     admin('POST', `${project}/stage`, 'createStage', createStage),
     admin('DELETE', stage, 'deleteStage', deleteStage),
+    admin('POST', `${stage}/undelete`, 'undeleteStage', undeleteStage),
     read(`${stage}/service`, 'getServices', listServices),
     admin('POST', `${stage}/service`, 'createService', createService),
     admin('DELETE', service, 'deleteService', deleteService),
+    write('POST', `${project}/commits`, 'createCommits', createCommits),
     ...filesOf(project, 'Project', readFile),
     ...filesOf(stage, 'Stage', readFile),
     ...filesOf(service, 'Service', readFile),
@@ -57,6 +61,9 @@ function filesOf(scope: string, level: string, readFile: Handler): Route[] {
     write('PUT', file, `update${level}Resource`, writeOneFile),
     write('DELETE', file, `delete${level}Resource`, deleteFile),
     read(`${scope}/history`, `get${level}History`, readHistory),
+    read(`${scope}/archive`, `get${level}Archive`, readArchive),
+    read(`${scope}/diff`, `get${level}Diff`, readDiff),
+    write('POST', `${scope}/restore`, `restore${level}`, restore),
   ]
 }
 

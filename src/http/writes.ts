@@ -23,7 +23,7 @@ import { parseIdempotencyKey, requestDigest } from './idempotency.ts'
 import { readBody } from './request-body.ts'
 
 /** A write with its body at hand. */
-interface Writing {
+export interface Writing {
   call: Call
   tools: Tools
   body: Buffer
@@ -118,8 +118,8 @@ function parseFile(body: Buffer): { content: Buffer; message?: string | null | u
   return { content: parseContent(resourceContent ?? ''), message }
 }
 
-/** Reads the body, runs the write, and renders its outcome; the body's bytes count until then. */
-function write(work: (writing: Writing) => Promise<Outcome>): Handler {
+/** Reads the body, runs the write, and renders its outcome unless it is an answer; the body's bytes count until then. */
+export function write(work: (writing: Writing) => Promise<Outcome | Answer>): Handler {
   return async (call, tools) => {
     const { settings } = tools
     refuseEncoding(call)
@@ -127,7 +127,8 @@ function write(work: (writing: Writing) => Promise<Outcome>): Handler {
     const { bytes: body, release } = await readBody(call.ctx.req, limits, tools.budget)
     try {
       const context = (message?: string | null) => writeContext(call, tools, body, message)
-      return render(await work({ call, tools, body, context }))
+      const done = await work({ call, tools, body, context })
+      return 'headers' in done ? done : render(done)
     } finally {
       release()
     }
@@ -195,7 +196,8 @@ function isBytes({ match, ctx }: Call): boolean {
   return isSet(match.query, 'raw') || /^\s*application\/octet-stream\s*(?:;|$)/i.test(type)
 }
 
-function stageOf(call: Call) {
+/** The stage of a route that has one. */
+export function stageOf(call: Call) {
   const { project, stage } = scopeOf(call)
   if (stage === undefined) throw new Error(`${call.match.route.pattern} names no stage`)
   return { project, stage }

@@ -57,6 +57,19 @@ test.before(async () => {
     deleteProject: done,
     createStage: done,
     deleteStage: done,
+    undeleteStage: done,
+    changeFiles: async () => written(200),
+    restore: async () => written(200),
+    readArchive: async () => ({
+      content: Buffer.from('x'),
+      oid: blobB,
+      commit: commitA,
+      proof: fresh,
+    }),
+    diff: async () => ({
+      ...page,
+      items: [{ path: '/a', kind: 'modified', before: blobB, after: blobB }],
+    }),
     createService: done,
     deleteService: done,
   })
@@ -174,10 +187,13 @@ test('its viewer is served from the package, and nothing beside it', async () =>
 })
 
 function urlOf(pattern: string, { parameters }: Described): string {
-  const required = parameters.filter(({ $ref }) => $ref?.endsWith('Required'))
+  const required = parameters
+    .flatMap(({ $ref }) => ($ref?.endsWith('Required') ? [$ref.split('/').at(-1)] : []))
+    .map((name) => document.components.parameters[name as string])
+    .map(({ name, example }) => `${name}=${example}`)
   const examples = new Map(parameters.map(({ name, example }) => [name, example]))
   const path = pattern.replace(/\{(\w+)\}/g, (_, name) => String(examples.get(name) ?? 'x'))
-  return required.length > 0 ? `${path}?resourceURI=a.yaml` : path
+  return required.length > 0 ? `${path}?${required.join('&')}` : path
 }
 
 function bodyOf({ requestBody }: Described): unknown {
