@@ -26,6 +26,8 @@ import { watchFile } from './watched-file.ts'
 
 interface Setting {
   variable: string
+  /** What it was called in the release before, which is still read in this one, with a warning. */
+  formerly?: string
   /** Turns the text of the variable into its value, or throws what is wrong with it ("must be …"). */
   parse: (text: string) => unknown
   /** Text that stands where the variable is unset; none: the value is then `undefined`. */
@@ -203,7 +205,6 @@ export const settings = {
  */
 export const podEnd = { preStopSeconds: 15, marginSeconds: 10 } as const
 
-type Settings = typeof settings
 type Value<S> = S extends { secret: true }
   ? Secret | undefined
   : S extends { parse: (text: string) => infer T; default: string }
@@ -212,8 +213,11 @@ type Value<S> = S extends { secret: true }
       ? T | undefined
       : never
 
+type Table = Readonly<Record<string, Setting>>
+type Values<T extends Table> = { readonly [Name in keyof T]: Value<T[Name]> }
+
 /** What the environment says, checked; secrets print as `[SECRET]`. */
-export type Config = { readonly [Name in keyof Settings]: Value<Settings[Name]> }
+export type Config = Values<typeof settings>
 
 /** Everything that is wrong with the environment, one sentence each, each beginning with the variable's name. */
 export class ConfigError extends Error {
@@ -228,30 +232,65 @@ export class ConfigError extends Error {
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
+/** Told of what is no reason to refuse an environment. */
+export interface ConfigListener {
+  /** A secret's file changed to something that cannot be used; the last good value stays. */
+  onSecretFailure?: (variable: string, error: unknown) => void
+  /** A setting stands under the name that it had in the release before. */
+  onFormerName?: (sentence: string) => void
+}
+
 /**
  * Reads and checks the environment.
- * @param onSecretFailure told when a secret's file changed to something that cannot be used; the last good value stays
  * @returns the configuration, frozen
  * @throws ConfigError with all problems; a secret's value is in none of them
  */
-export function readConfig(
+export function readConfig(environment: Environment, listener: ConfigListener = {}): Config {
+  const config = readTable(settings, environment, listener)
+  const problems = contradictions(config)
+  if (problems.length > 0) throw new ConfigError(problems)
+  return config
+}
+
+/** Reads what one table of settings names. @returns and throws as `readConfig` */
+export function readTable<const T extends Table>(
+  table: T,
   environment: Environment,
-  onSecretFailure: (variable: string, error: unknown) => void = () => {},
-): Config {
+  listener: ConfigListener = {},
+): Values<T> {
   const problems: string[] = []
   const values: Record<string, unknown> = {}
-  for (const [name, setting] of Object.entries<Setting>(settings)) {
+  for (const [name, declared] of Object.entries<Setting>(table)) {
     try {
+      const setting = asNamedIn(environment, declared, listener)
       values[name] = setting.secret
-        ? readSecret(setting, environment, onSecretFailure)
+        ? readSecret(setting, environment, listener)
         : readPlain(setting, environment)
     } catch (error) {
       problems.push(sentence(error))
     }
   }
-  if (problems.length === 0) problems.push(...contradictions(values as Config))
   if (problems.length > 0) throw new ConfigError(problems)
-  return Object.freeze(values) as Config
+  return Object.freeze(values) as Values<T>
+}
+
+/** @returns the setting by the name under which the environment has it: its own, or the one that it had before */
+function asNamedIn(
+  environment: Environment,
+  setting: Setting,
+  { onFormerName = () => {} }: ConfigListener,
+): Setting {
+  const { variable, formerly } = setting
+  const givenAs = (name: string) =>
+    environment[name] || (setting.secret && environment[`${name}_FILE`]) || undefined
+  const before = formerly === undefined ? undefined : givenAs(formerly)
+  if (formerly === undefined || before === undefined) return setting
+  const now = givenAs(variable)
+  if (now !== undefined && now !== before) {
+    throw new Error(`${variable} and ${formerly}, its former name, are both set: unset ${formerly}`)
+  }
+  onFormerName(`${formerly} is called ${variable} now: rename it before the next release`)
+  return now === undefined ? { ...setting, variable: formerly } : setting
 }
 
 function readPlain(setting: Setting, environment: Environment): unknown {
@@ -263,7 +302,7 @@ function readPlain(setting: Setting, environment: Environment): unknown {
 function readSecret(
   setting: Setting,
   environment: Environment,
-  onFailure: (variable: string, error: unknown) => void,
+  { onSecretFailure = () => {} }: ConfigListener,
 ): Secret | undefined {
   const { variable } = setting
   const given = environment[variable]
@@ -274,7 +313,7 @@ function readSecret(
     return new Secret(() => given)
   }
   if (!path) return undefined
-  const file = openSecretFile(setting, path, onFailure)
+  const file = openSecretFile(setting, path, onSecretFailure)
   return new Secret(() => file.current())
 }
 

@@ -1,10 +1,10 @@
 import type { Config } from './config.ts'
 import type { StoreLocation } from './config-values.ts'
-import type { Observer } from './observe.ts'
+import type { Settled } from './settled.ts'
 import { version } from './version.ts'
 
 /** Logs what starts, and what about its settings deserves a warning. */
-export function tellStart(config: Config, observer: Observer): void {
+export function tellStart({ config, observer, warnings }: Settled): void {
   observer.log('info', 'starting', {
     version: version(),
     node: process.version,
@@ -12,6 +12,7 @@ export function tellStart(config: Config, observer: Observer): void {
     store: locationOf(config.store),
     lock: config.redisUrls === undefined ? 'local' : 'redis',
   })
+  for (const message of warnings) observer.log('warn', 'config_warning', { message })
   if (config.tokensFile === undefined) {
     observer.log('warn', 'config_warning', {
       message: 'TOKENS_FILE is unset: everybody who reaches this address may do everything',

@@ -81,7 +81,7 @@ type Parts = Settled & ServeOptions & { store: RuledStore; lock: Lock }
 
 async function serveWith(settled: Settled & ServeOptions): Promise<number> {
   const { config, observer, stop } = settled
-  tellStart(config, observer)
+  tellStart(settled)
   const store = await openStore(config)
   const lock = await openLock(config, observer)
   const service = createService({ ...settled, store, lock })

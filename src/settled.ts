@@ -8,6 +8,8 @@ export interface Settled {
   config: Config
   observer: RealObserver
   tokens: Tokens | undefined
+  /** What about the settings will have to be changed, one sentence each. */
+  warnings: readonly string[]
 }
 
 /**
@@ -16,12 +18,15 @@ export interface Settled {
  */
 export function readSettings(environment: Environment): Settled | { problems: readonly string[] } {
   const problems: string[] = []
+  const warnings: string[] = []
   let observer: RealObserver | undefined
   let config: Config | undefined
   try {
-    config = readConfig(environment, (variable, error) =>
-      observer?.log('error', 'secret_failed', { variable, message: sentence(error) }),
-    )
+    config = readConfig(environment, {
+      onSecretFailure: (variable, error) =>
+        observer?.log('error', 'secret_failed', { variable, message: sentence(error) }),
+      onFormerName: (warning) => warnings.push(warning),
+    })
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     problems.push(...error.problems)
@@ -33,5 +38,6 @@ export function readSettings(environment: Environment): Settled | { problems: re
   } catch (error) {
     problems.push(sentence(error))
   }
-  return config === undefined || problems.length > 0 ? { problems } : { config, observer, tokens }
+  if (config === undefined || problems.length > 0) return { problems }
+  return { config, observer, tokens, warnings }
 }

@@ -28,6 +28,7 @@ ${Object.values<Row>(settings).map(row).join('')}`
 
 interface Row {
   variable: string
+  formerly?: string
   default?: string
   unit: string
   help: string
@@ -35,7 +36,8 @@ interface Row {
 }
 
 function row(setting: Row): string {
-  const name = `${setting.variable}${setting.secret ? ' *' : ''}`
+  const before = setting.formerly === undefined ? '' : ` (formerly ${setting.formerly})`
+  const name = `${setting.variable}${setting.secret ? ' *' : ''}${before}`
   const unset = setting.default === undefined || setting.default === ''
   return `  ${name}\n      ${setting.help}\n      ${setting.unit}; ${unset ? 'unset' : `default ${setting.default}`}\n`
 }

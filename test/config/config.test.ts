@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ConfigError, type Environment, readConfig, settings } from '../../src/config.ts'
+import { ConfigError, type Environment, readConfig, readTable, settings } from '../../src/config.ts'
+import { wholeNumber } from '../../src/config-values.ts'
 
 const test = suite('config')
 
@@ -193,7 +194,10 @@ test('a secret comes from its file, and the file is read again when it changed',
     const path = join(folder, 'secret')
     writeFileSync(path, 'first\n')
     const failures: string[] = []
-    const config = readConfig({ AWS_SECRET_ACCESS_KEY_FILE: path }, (name) => failures.push(name))
+    const config = readConfig(
+      { AWS_SECRET_ACCESS_KEY_FILE: path },
+      { onSecretFailure: (name) => failures.push(name) },
+    )
     assert.is(config.secretAccessKey?.reveal(), 'first')
     writeFileSync(`${path}.new`, 'second\n')
     renameSync(`${path}.new`, path)
@@ -221,6 +225,65 @@ test('a secret that is given twice, missing, empty or wrong names its variable',
     assert.match(of({ REDIS_URL_FILE: path }), 'must be one or more URLs')
     assert.not.match(of({ REDIS_URL_FILE: path }), 'hidden')
   }))
+
+/** Settings that no release has, as if they had been called otherwise in the release before. */
+const renamedSettings = {
+  port: {
+    variable: 'LISTEN_PORT',
+    formerly: 'PORT',
+    parse: wholeNumber(0, 65_535),
+    default: '8080',
+    unit: 'port',
+    help: '',
+  },
+  key: {
+    variable: 'BUCKET_KEY',
+    formerly: 'KEY',
+    parse: (given: string) => given,
+    unit: 'text',
+    help: '',
+    secret: true,
+  },
+} as const
+
+function readRenamed(environment: Environment) {
+  const told: string[] = []
+  try {
+    const values = readTable(renamedSettings, environment, {
+      onFormerName: (warning) => told.push(warning),
+    })
+    return { port: values.port, key: values.key?.reveal(), told, problems: [] }
+  } catch (error) {
+    return { told, problems: (error as ConfigError).problems }
+  }
+}
+
+test('a renamed setting is read by its former name for one release, with a warning that names both', () => {
+  const told = ['PORT is called LISTEN_PORT now: rename it before the next release']
+  assert.equal(readRenamed({ PORT: '81' }), { port: 81, key: undefined, told, problems: [] })
+  assert.equal(readRenamed({ LISTEN_PORT: '81' }).told, [])
+  assert.is(readRenamed({ LISTEN_PORT: '81', PORT: '' }).port, 81)
+  assert.equal(readRenamed({ LISTEN_PORT: '81', PORT: '81' }).told, told)
+  const [problem] = readRenamed({ PORT: 'eighty' }).problems
+  assert.match(problem ?? '', /^PORT is "eighty"/)
+})
+
+test('a renamed secret is read from its former file too', () =>
+  inFolder((folder) => {
+    const path = join(folder, 'key')
+    writeFileSync(path, 'hidden')
+    const { key, told } = readRenamed({ KEY_FILE: path })
+    assert.is(key, 'hidden')
+    assert.is(told.length, 1)
+  }))
+
+test('a renamed setting that is set twice and differs is a problem, and no secret is repeated', () => {
+  const { problems } = readRenamed({ LISTEN_PORT: '81', PORT: '82', BUCKET_KEY: 'hid', KEY: 'den' })
+  assert.equal(problems, [
+    'LISTEN_PORT and PORT, its former name, are both set: unset PORT',
+    'BUCKET_KEY and KEY, its former name, are both set: unset KEY',
+  ])
+})
 
 async function until(condition: () => boolean): Promise<void> {
   const deadline = Date.now() + 10_000

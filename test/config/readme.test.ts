@@ -11,6 +11,7 @@ const readme = readFileSync(join(repositoryRoot, 'README.md'), 'utf8')
 
 interface Row {
   variable: string
+  formerly?: string
   default?: string
   unit: string
   help: string
@@ -20,7 +21,8 @@ interface Row {
 test('its table of settings is the one of config.ts, line by line', () => {
   const shown = /<!-- settings: begin .*-->\n([\s\S]*?)\n<!-- settings: end -->/.exec(readme)?.[1]
   const rows = Object.values<Row>(settings).map((setting) => {
-    const name = `\`${setting.variable}\`${setting.secret ? ' \\*' : ''}`
+    const before = setting.formerly === undefined ? '' : ` (formerly \`${setting.formerly}\`)`
+    const name = `\`${setting.variable}\`${setting.secret ? ' \\*' : ''}${before}`
     const standard = setting.default ? `\`${setting.default}\`` : 'unset'
     return `| ${name} | ${standard} | ${setting.unit} | ${setting.help} |`
   })

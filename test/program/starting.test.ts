@@ -1,8 +1,11 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { readConfig } from '../../src/config.ts'
+import { tellStart } from '../../src/greeting.ts'
 import { createLater, untilItWorks } from '../../src/later.ts'
 import type { Lock } from '../../src/lock/lock.ts'
 import { createRotatingLock } from '../../src/lock/rotating.ts'
+import { createObserver } from '../../src/observer.ts'
 import { createReadiness } from '../../src/readiness.ts'
 
 const test = suite('starting')
@@ -23,6 +26,19 @@ test('ready comes with the last check, and a later outage does not take it back'
   assert.equal(turns, [true])
   readiness.tell('store', false, 'no answer')
   assert.is(readiness.report().ready, true)
+})
+
+test('what has to be changed about the settings is told once, as a warning', () => {
+  const told: unknown[] = []
+  const observer = createObserver({ level: 'error' })
+  tellStart({
+    config: readConfig({ TOKENS_FILE: '/tokens.json' }),
+    observer: { ...observer, log: (...line) => void told.push(line) },
+    tokens: undefined,
+    warnings: ['OLD is called NEW now'],
+  })
+  observer.close()
+  assert.equal(told.slice(1), [['warn', 'config_warning', { message: 'OLD is called NEW now' }]])
 })
 
 test('a drain ends readiness and not the start', () => {
