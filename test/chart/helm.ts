@@ -58,15 +58,17 @@ export interface RenderOptions {
   /** Version of Kubernetes that it is rendered for. */
   kubernetes?: string
   release?: string
+  /** Another chart than this tree's, as a folder. */
+  chart?: string
   /** More flags of `helm template`. */
   flags?: string[]
 }
 
 /** Runs Helm on the chart with values, as a user does. */
 export function helm(verb: 'lint' | 'template', values: object, options: RenderOptions = {}) {
-  const { kubernetes = newKubernetes, release = 'keptn', flags = [] } = options
+  const { kubernetes = newKubernetes, release = 'keptn', flags = [], chart = chartFolder } = options
   const words = verb === 'lint' ? ['lint', '--strict'] : ['template', release]
-  const args = [...words, chartFolder, '--kube-version', kubernetes, '--values', '-', ...flags]
+  const args = [...words, chart, '--kube-version', kubernetes, '--values', '-', ...flags]
   return spawnSync(needProgram('helm'), args, { input: JSON.stringify(values), encoding: 'utf8' })
 }
 
