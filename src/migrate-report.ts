@@ -1,4 +1,4 @@
-/** What `migrate` prints in the end: one line of JSON, or text for people. */
+/** What a verb that runs once prints in the end: one line of JSON, or text for people. */
 import type { Verdict } from './cluster/expand.ts'
 import { inWords } from './cluster/formats.ts'
 import type { StatusReport } from './cluster/status.ts'
@@ -8,8 +8,14 @@ export interface Report {
   message: string
 }
 
-/** Prints a report: to stdout what was asked for, to stderr why it was not done. */
-export function tellReport(command: { verb: string; json: boolean }, report: Report): void {
+/**
+ * Prints a report: to stdout what was asked for, to stderr why it was not done.
+ * @param command.name as a person called it
+ */
+export function tellReport(
+  command: { name: string; verb: string; json: boolean },
+  report: Report,
+): void {
   if (command.json) {
     process.stdout.write(`${JSON.stringify({ verb: command.verb, ...report })}\n`)
     return
@@ -17,9 +23,7 @@ export function tellReport(command: { verb: string; json: boolean }, report: Rep
   const { verdict, message } = report
   if (verdict === 'done') process.stdout.write(`${message}\n`)
   else
-    process.stderr.write(
-      `configuration-service: migrate ${command.verb}: ${wordOf[verdict]}: ${message}\n`,
-    )
+    process.stderr.write(`configuration-service: ${command.name}: ${wordOf[verdict]}: ${message}\n`)
 }
 
 const wordOf = { more: 'more to do', failed: 'failed', refused: 'refused' }

@@ -15,20 +15,15 @@ import { createMembership } from './cluster/membership.ts'
 import type { Migration } from './cluster/migration.ts'
 import { readStatus } from './cluster/status.ts'
 import type { Config, Environment } from './config.ts'
-import { type Contact, makeContact } from './contact.ts'
 import { sentence } from './errors.ts'
 import { describeStatus, type Report, tellReport } from './migrate-report.ts'
 import { silent } from './observe.ts'
 import { createProgressLine } from './progress-line.ts'
+import { reach } from './reach.ts'
 import { readSettings } from './settled.ts'
-import { openStoreIdentity } from './store/identity.ts'
-import { failuresOf, type RuledStore } from './store/probe.ts'
+import type { RuledStore } from './store/probe.ts'
 import { systemClock, systemRandomness } from './system-clock.ts'
 import { version } from './version.ts'
-
-/** A store that does not answer for so long fails the verb. */
-const patienceMs = 30_000
-const timeoutMs = 5_000
 
 export interface MigrateOptions {
   /** What stands behind `migrate`. */
@@ -76,7 +71,7 @@ export async function migrate(options: MigrateOptions): Promise<number> {
   if ('problems' in settled) return fail(settled.problems.join('\nconfiguration-service: '))
   try {
     const report = await run(command, settled.config, options)
-    tellReport(command, report)
+    tellReport({ ...command, name: `migrate ${command.verb}` }, report)
     return verdicts[report.verdict]
   } catch (error) {
     return fail(`migrate ${command.verb} failed: ${sentence(error)}; run it again to go on`)
@@ -206,25 +201,4 @@ async function convergeAsMember(
   } finally {
     await membership.leave()
   }
-}
-
-/** Reaches the store, and sees whether it may be written to. @throws the last failure, after half a minute */
-async function reach(
-  store: RuledStore,
-  { probe, signal }: { probe: boolean; signal: AbortSignal },
-): Promise<Contact> {
-  let failure = 'interrupted'
-  const tell = (_check: string, _ok: boolean, detail: string) => {
-    failure = detail
-    return true
-  }
-  const contact = await makeContact({
-    identify: async () => (await openStoreIdentity(store, { timeoutMs, signal })).storeId,
-    probe: () => (probe ? failuresOf(store, { timeoutMs, signal }) : Promise.resolve([])),
-    observer: silent,
-    readiness: { tell },
-    signal: AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]),
-  })
-  if (contact === undefined) throw new Error(failure)
-  return contact
 }

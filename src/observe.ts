@@ -50,6 +50,7 @@ export type LogEvent =
   | 'lock_up'
   | 'project_stopped'
   | 'project_resumed'
+  | 'restore_accepted'
   | 'checkpoint_written'
   | 'checkpoint_failed'
   | 'cache_failed'

@@ -3,13 +3,16 @@
  * from the first moment, as process 1 too.
  *
  * Exit codes: 0 done, 1 a setting is wrong or the service failed, 2 it was called wrongly, 78 this build cannot handle what the
- * store holds; those of `migrate` are told in `migrate.ts`.
+ * store holds; those of `migrate` and `accept-restore` are told there.
  */
 import type { Migration } from './cluster/migration.ts'
 import { onFirstSignal } from './lifecycle.ts'
 
-const verbs = ['serve', 'migrate', 'help', 'version'] as const
+const verbs = ['serve', 'migrate', 'accept-restore', 'help', 'version'] as const
 type Verb = (typeof verbs)[number]
+
+/** Verbs that judge what stands behind them themselves. */
+const withWords = new Set<Verb | undefined>(['migrate', 'accept-restore'])
 
 const aliases = new Map<string, Verb>([
   ['--help', 'help'],
@@ -37,6 +40,11 @@ const run: Record<Verb, (words: string[], build: Build) => Promise<void>> = {
     const migrations = await build.migrations()
     process.exit(await migrate({ words, environment: process.env, stop, migrations }))
   },
+  async 'accept-restore'(words, build) {
+    const { acceptRestoreVerb } = await import('./accept-restore.ts')
+    const migrations = await build.migrations()
+    process.exit(await acceptRestoreVerb({ words, environment: process.env, migrations }))
+  },
   async help() {
     const { usage } = await import('./usage.ts')
     process.stdout.write(usage())
@@ -54,7 +62,7 @@ function signalled(): Promise<NodeJS.Signals> {
 
 function verbOf([first = 'serve', ...others]: string[]): Verb | undefined {
   const verb = verbs.find((one) => one === first) ?? aliases.get(first)
-  return others.length === 0 || verb === 'migrate' ? verb : undefined
+  return others.length === 0 || withWords.has(verb) ? verb : undefined
 }
 
 /** Runs what the words after the program's name say. */

@@ -9,6 +9,7 @@ Verbs
   migrate expand       prepares the store for this build; before a new build starts to serve, and as often as you like
   migrate status       tells formats, replicas and who blocks
   migrate to <format>  takes every project to a format, up or down
+  accept-restore       lets a project go on whose log lost entries in the bucket
   help                 prints this
   version              prints the version
 
@@ -20,7 +21,12 @@ Flags of migrate
   --rate <n>             (to) conversions a second, 20 unless told
   --wait <seconds>       (to) waits so long for replicas that cannot handle the format, 0 unless told
 
-  It exits with 0 done, 1 more to do, 2 failed, 3 refused; to run it again is always right.
+Flags of accept-restore
+  --project <name>       which project
+  --json                 one line of JSON on stdout
+  --dry-run              only says what is there, and what would become of it
+
+  Both exit with 0 done, 1 more to do, 2 failed, 3 refused; to run them again is always right.
 
 Variables (those marked * may be given as the path of a file, <VARIABLE>_FILE)
 ${Object.values<Row>(settings).map(row).join('')}`

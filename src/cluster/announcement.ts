@@ -16,6 +16,13 @@ export interface Announcement {
   startedAt: string
   at: string
   draining: boolean
+  /** Projects that are stopped there, and the newest entry that it applied of each. */
+  stopped: readonly StoppedProject[]
+}
+
+export interface StoppedProject {
+  project: string
+  applied: number
 }
 
 /** An announcement as it was found. */
@@ -112,7 +119,14 @@ function decodeAnnouncement(replicaId: string, body: Buffer): Announcement {
     startedAt: String(fields.startedAt ?? ''),
     at: String(fields.at ?? ''),
     draining: fields.draining === true,
+    stopped: Array.isArray(fields.stopped) ? fields.stopped.flatMap(stoppedOf) : [],
   }
+}
+
+function stoppedOf(value: unknown): StoppedProject[] {
+  const { project, applied } = Object(value)
+  const isSaid = typeof project === 'string' && Number.isSafeInteger(applied) && applied >= 0
+  return isSaid ? [{ project, applied }] : []
 }
 
 function isRange(value: unknown): value is FormatRange {

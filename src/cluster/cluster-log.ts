@@ -1,12 +1,13 @@
 /**
  * The log of the cluster's decisions: as a project's, one immutable object a slot, and creating it is the decision.
  */
-import { type Clock, createPauses, type Randomness } from '../clock.ts'
+import type { Clock, Randomness } from '../clock.ts'
 import { parseRfc3339, toRfc3339 } from '../git/time.ts'
 import { sha256 } from '../repository/entry.ts'
 import { storeTimeoutMs } from '../repository/environment.ts'
+import { insist, undecided } from '../repository/insist.ts'
 import { sequenceDigits } from '../repository/keys.ts'
-import { type CallOptions, type Store, StoreError } from '../store/store.ts'
+import type { CallOptions, Store } from '../store/store.ts'
 import { ClusterLogError, decodeClusterEntry, encodeClusterEntry } from './decisions.ts'
 import { type ClusterState, type Decision, emptyState, fold } from './state.ts'
 
@@ -90,7 +91,7 @@ export function createClusterLog(options: {
   const appendNow = async (decide: (state: ClusterState) => Decision | null) => {
     const giveUpMs = clock.monotonicMs() + appendPatienceMs
     for (;;) {
-      await insist(giveUpMs, () => followNow({}))
+      await insist(options, giveUpMs, () => followNow({}))
       const decision = decide(state)
       if (decision === null || (await place(decision, giveUpMs))) return state
     }
@@ -103,7 +104,7 @@ export function createClusterLog(options: {
     const transactionId = random.uuid()
     const at = toRfc3339(atMs)
     const bytes = encodeClusterEntry({ seq, previous: hash, transactionId, at, build, decision })
-    return insist(giveUpMs, async () => {
+    return insist(options, giveUpMs, async () => {
       const { result } = await store.create(keyOf(seq), bytes, { timeoutMs: storeTimeoutMs })
       if (result === 'conflict') throw undecided
       if (result === 'created') {
@@ -119,19 +120,6 @@ export function createClusterLog(options: {
     })
   }
 
-  /** Repeats what the store failed. */
-  const insist = async <T>(giveUpMs: number, attempt: () => Promise<T>): Promise<T> => {
-    const pause = createPauses(options)
-    for (;;) {
-      try {
-        return await attempt()
-      } catch (error) {
-        if (!(error instanceof StoreError) || clock.monotonicMs() >= giveUpMs) throw error
-      }
-      await pause()
-    }
-  }
-
   return {
     get state() {
       return state
@@ -140,8 +128,3 @@ export function createClusterLog(options: {
     append: (decide) => inTurn(() => appendNow(decide)),
   }
 }
-
-const undecided = new StoreError('the store could not decide between two writers', {
-  definite: true,
-  reason: 'conflict',
-})

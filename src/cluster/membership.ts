@@ -13,10 +13,14 @@ import {
   announcementKey,
   type ClusterTimes,
   encodeAnnouncement,
+  type StoppedProject,
 } from './announcement.ts'
 import type { ClusterLog } from './cluster-log.ts'
 import type { Formats } from './formats.ts'
 import type { ClusterState } from './state.ts'
+
+/** An announcement stays small, whatever happened to the bucket. */
+const stoppedTold = 100
 
 export interface Membership {
   /**
@@ -39,6 +43,8 @@ export interface MembershipOptions {
   times: ClusterTimes
   identity: Pick<Announcement, 'replicaId' | 'role' | 'build'>
   formats: Formats
+  /** Projects that are stopped here now. */
+  stopped?: () => readonly StoppedProject[]
   /** Told of each state that is newer. */
   onState?: (state: ClusterState) => void
   /** Resolves once nothing goes on that was begun on an earlier state; undefined where nothing does. */
@@ -74,6 +80,7 @@ export function createMembership(options: MembershipOptions): Membership {
       startedAt,
       at: toRfc3339(clock.nowMs()),
       draining,
+      stopped: options.stopped?.().slice(0, stoppedTold) ?? [],
     })
     await store.put(announcementKey(replicaId()), body, { timeoutMs: storeTimeoutMs })
     announced = started

@@ -27,7 +27,7 @@ export interface Replica {
     signal: AbortSignal
     tell: (waitsFor: string) => void
   }): Promise<'ready' | 'out-of-range' | 'ended'>
-  /** Repositories that convert a project before a write, while the cluster converts. */
+  /** Repositories that convert a project before a write, while the cluster converts; the announcement tells which are stopped. */
   converting(repositories: Repositories): Repositories
   /** The format of projects that are created now. */
   newFormat(): number
@@ -67,6 +67,7 @@ export function createReplica(options: ReplicaOptions): Replica {
   const formats = formatsOf(migrations)
   const log = createClusterLog(options)
   const conversions = createConversions(options)
+  let serving: Repositories | undefined
   const membership = createMembership({
     store,
     clock,
@@ -76,6 +77,7 @@ export function createReplica(options: ReplicaOptions): Replica {
     identity: { replicaId, role: 'replica', build },
     formats,
     quiesce: conversions.quiet,
+    stopped: () => serving?.stopped().map(({ project, applied }) => ({ project, applied })) ?? [],
     onState({ seq, expanded, proposed, agreed }) {
       observer.log('info', 'cluster_state', { seq, expanded, proposed, agreed })
       const unfit = unfitFor(log.state, formats)
@@ -130,8 +132,9 @@ export function createReplica(options: ReplicaOptions): Replica {
       entering = entered
       return entered
     },
-    converting: (repositories) =>
-      createConvertingRepositories({
+    converting(repositories) {
+      serving = repositories
+      return createConvertingRepositories({
         repositories,
         conversions,
         clock,
@@ -140,7 +143,8 @@ export function createReplica(options: ReplicaOptions): Replica {
           const format = conversionOf(log.state)
           return format !== null && canHandle(formats, format) ? format : null
         },
-      }),
+      })
+    },
     newFormat: () => newFormatOf(log.state, formats.writes[0]),
     permit: (format) => permit({ log, store, times, formats, format }),
     drain: membership.drain,

@@ -11,7 +11,7 @@ import type { Outcome } from './repository.ts'
 export const transactionRef = 'refs/meta/transaction'
 export const deletedRef = 'refs/meta/deleted'
 
-export type EntryKind = 'create' | 'import' | 'commit' | 'upgrade' | 'delete'
+export type EntryKind = 'create' | 'import' | 'commit' | 'upgrade' | 'delete' | 'restore'
 
 export interface SpilledPack {
   /** File name under `packs/`. */

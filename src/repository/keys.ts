@@ -44,7 +44,10 @@ export interface ProjectKeys {
   entry(seq: number): string
   /** @returns the sequence of an entry's key, or null for any other key */
   parseEntry(key: string): number | null
+  readonly packPrefix: string
   spilledPack(name: string): string
+  /** Where an entry is kept that counts no more. */
+  setAside(seq: number, sha256: string): string
   readonly checkpointPrefix: string
   checkpoint(seq: number, uuid: string): string
   /** @returns the sequence that a checkpoint's key names, or null for any other key */
@@ -63,7 +66,9 @@ export function projectKeys(project: ProjectName): ProjectKeys {
     logPrefix,
     entry: (seq) => `${logPrefix}${sequenceDigits(seq)}.bundle`,
     parseEntry: (key) => parseSequence(key, logPrefix, /^(\d{20})\.bundle$/),
+    packPrefix: `${root}packs/`,
     spilledPack: (name) => `${root}packs/${name}`,
+    setAside: (seq, sha256) => `${root}set-aside/${sequenceDigits(seq)}-${sha256}.bundle`,
     checkpointPrefix,
     checkpoint: (seq, uuid) => `${checkpointPrefix}${sequenceDigits(seq)}-${uuid}.json`,
     parseCheckpoint: (key) => parseSequence(key, checkpointPrefix, /^(\d{20})-[^/]+\.json$/),

@@ -17,6 +17,7 @@ import { createObjects, type Objects, type SpilledContent } from './objects.ts'
 import { createOutcomes, type Outcomes } from './outcomes.ts'
 import { single } from './packs.ts'
 import type { ProjectName } from './repository.ts'
+import { createAcceptance } from './restore.ts'
 import { emptySnapshot, follow, type Snapshot, snapshotOf } from './snapshot.ts'
 import { createWitness, LogViolation } from './witness.ts'
 
@@ -35,7 +36,8 @@ export interface Log {
   readonly snapshot: Snapshot
   readonly objects: Objects
   readonly outcomes: Outcomes
-  readonly stopped: { reason: string; sinceMs: number } | null
+  /** `applied`: the newest entry that this replica applied, or that its cache folder holds. */
+  readonly stopped: { reason: string; sinceMs: number; applied: number } | null
   /** Milliseconds since the state was last proven; infinite before the first time. */
   ageMs(): number
   /**
@@ -79,6 +81,8 @@ export function createLog(options: {
   let isOpen = false
   let isClosed = false
   let proven: Moment | null = null
+  /** The newest entry in the cache folder when the log was opened. */
+  let cached = 0
   let stopped: Log['stopped'] = null
   let cancelRecheck = () => {}
 
@@ -94,6 +98,7 @@ export function createLog(options: {
   })
 
   const witness = createWitness({ environment, keys, snapshot: () => snapshot })
+  const acceptance = createAcceptance({ store, keys })
 
   const markProven = (started: Moment) => {
     proven = laterOf(proven, started)
@@ -192,6 +197,7 @@ export function createLog(options: {
   const load = single(async () => {
     if (isOpen) return
     forget()
+    cached = (await cache?.entries())?.at(-1) ?? 0
     const started = momentOf(clock)
     const checkpoint = await findCheckpoint({ environment, keys })
     if (checkpoint) {
@@ -202,16 +208,26 @@ export function createLog(options: {
       witness.applied({ seq: snapshot.seq, hash: snapshot.hash as string, etag: '' })
     }
     await followByList(snapshot.seq)
-    await compareCache()
+    await heedCache()
     isOpen = true
     markProven(started)
     witness.seen(started, checkpoint === null)
   })
 
-  /** A cache folder that knows more than the store, or something else, is evidence: nothing of it is used or thrown away. */
+  /** A cache folder that knows more than the store, or something else, is evidence, until a person has accepted the log without it. */
+  const heedCache = async () => {
+    try {
+      await compareCache()
+    } catch (error) {
+      if (!isViolation(error) || !(await acceptance.isAbove(cached))) throw error
+      observer.log('warn', 'restore_accepted', { project, applied: cached })
+    }
+  }
+
+  /** Nothing of it is used or thrown away. */
   const compareCache = async () => {
-    const newest = (await cache?.entries())?.at(-1)
-    if (newest === undefined) return
+    const newest = cached
+    if (newest === 0) return
     // Another process that shares the folder may have been faster; an entry is in the log before it is in a cache.
     if (newest > snapshot.seq) await followByList(snapshot.seq)
     if (newest > snapshot.seq) {
@@ -242,7 +258,7 @@ export function createLog(options: {
 
   const stop = (reason: string): ServiceError => {
     if (!stopped) {
-      stopped = { reason, sinceMs: clock.nowMs() }
+      stopped = { reason, sinceMs: clock.nowMs(), applied: Math.max(snapshot.seq, cached) }
       observer.log('error', 'project_stopped', { project, reason })
       options.onStopped()
       cancelRecheck = clock.schedule(recheckMs, recheck)
@@ -255,25 +271,31 @@ export function createLog(options: {
     try {
       await work()
     } catch (error) {
-      if (error instanceof LogViolation || error instanceof EntryError) throw stop(error.message)
-      throw error
+      throw isViolation(error) ? stop(error.message) : error
     }
     // Another look may have stopped the project meanwhile.
     if (stopped) throw stoppedError()
   }
 
-  /** Goes on only if the log is what this replica applied; else waits for a person, and looks again. */
-  const recheck = () => {
-    const look = async () => {
-      if (isOpen) {
-        await witness.lookWhole()
-        await witness.compare()
-        await followByList(snapshot.seq)
-      } else {
-        await load()
-      }
+  /** Sees that the log is what this replica applied, or that a person accepted it without that: then it is opened anew. */
+  const lookAgain = async () => {
+    if (!isOpen) return load()
+    try {
+      await witness.lookWhole()
+      await witness.compare()
+      await followByList(snapshot.seq)
+    } catch (error) {
+      const applied = snapshot.seq
+      if (!isViolation(error) || !(await acceptance.isAbove(applied))) throw error
+      observer.log('warn', 'restore_accepted', { project, applied })
+      isOpen = false
+      await load()
     }
-    look().then(
+  }
+
+  /** Goes on where that may be; else waits for a person, and looks again. */
+  const recheck = () => {
+    lookAgain().then(
       () => {
         observer.log('info', 'project_resumed', { project, seq: snapshot.seq })
         stopped = null
@@ -343,6 +365,11 @@ export function createLog(options: {
       cancelRecheck()
     },
   }
+}
+
+/** Whether the store has shown what cannot be. */
+function isViolation(error: unknown): error is Error {
+  return error instanceof LogViolation || error instanceof EntryError
 }
 
 /** The first that succeeds; where none does, the error of the first. A later failure is nobody's. */

@@ -137,8 +137,8 @@ export interface Repositories {
     signal?: AbortSignal
   }): Promise<{ names: ProjectName[]; more: boolean }>
 
-  /** Projects that are stopped, with the reason, for readiness and metrics. */
-  stopped(): { project: ProjectName; reason: string; sinceMs: number }[]
+  /** Projects that are stopped, with the reason, and the newest entry that was applied here (or lies in the cache folder). */
+  stopped(): { project: ProjectName; reason: string; sinceMs: number; applied: number }[]
 
   /** Ends timers and background work; what is queued is still finished by whoever awaits it. */
   close(): Promise<void>

@@ -187,6 +187,7 @@ export async function openClusterBench(): Promise<ClusterBench> {
         startedAt: at,
         at,
         draining: false,
+        stopped: [],
         ...changed,
       }
       await store.put(announcementKey(replicaId), encodeAnnouncement(announcement), call)

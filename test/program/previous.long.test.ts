@@ -2,7 +2,7 @@
  * What N-1 was started with starts this build unchanged, and the reverse: settings, values of the chart, and the store that the
  * other wrote. By rule, from the tables of both builds.
  */
-import { copyFileSync, cpSync, readFileSync } from 'node:fs'
+import { copyFileSync, cpSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { suite } from 'uvu'
@@ -19,9 +19,9 @@ import {
   valueSets,
 } from '../chart/helm.ts'
 import { type PreviousBuild, previousBuild } from '../support/previous-build.ts'
-import { makeFolder, removeFolder } from '../support/processes.ts'
+import { makeFolder, removeFolder, startProcess } from '../support/processes.ts'
 import { requireServers } from '../support/programs.ts'
-import { type Service, startService } from '../support/service.ts'
+import { mainFile, type Service, startService } from '../support/service.ts'
 
 const test = suite('what started N-1 starts this build')
 
@@ -199,12 +199,33 @@ function environmentFor(table: Record<string, Row>): Record<string, string> {
   }
 }
 
+async function start(options: Parameters<typeof startService>[0]): Promise<Service> {
+  const service = await startService({ timeoutMs: 60_000, ...options })
+  opened.push(service)
+  return service
+}
+
+test('N-1 reads a log that was accepted without entries that it lost, and writes behind', async () => {
+  const first = await start({})
+  const { folder } = first
+  await send(first, 'POST', '/v1/project', { projectName: 'sockshop' })
+  await send(first, 'POST', `${project}/stage`, { stageName: 'dev' })
+  for (const file of ['a.yaml', 'b.yaml', 'c.yaml']) await put(first, file)
+  assert.is(await first.stop(), 0)
+  rmSync(join(folder, `data/store/projects/sockshop/log/${'4'.padStart(20, '0')}.bundle`))
+  const verb = [mainFile, 'accept-restore', '--project', 'sockshop']
+  assert.is(await startProcess(process.execPath, verb, { cwd: folder }).ended(), 0)
+  removeFolder(join(folder, 'data', 'cache'))
+  const older = await start({ folder, program: previous.program })
+  assert.is(await get(older, 'a.yaml'), 'content of a.yaml')
+  assert.is(await get(older, 'c.yaml'), '')
+  await put(older, 'd.yaml')
+  const newer = await start({ folder })
+  assert.is(await get(newer, 'd.yaml'), 'content of d.yaml')
+  for (const service of [older, newer]) assert.is(await service.stop(), 0)
+})
+
 test("on one store, each with the other's environment, each answers what the other wrote", async () => {
-  const start = async (options: Parameters<typeof startService>[0]) => {
-    const service = await startService({ timeoutMs: 60_000, ...options })
-    opened.push(service)
-    return service
-  }
   const older = await start({ program: previous.program, env: environmentFor(before.settings) })
   await send(older, 'POST', '/v1/project', { projectName: 'sockshop' })
   await send(older, 'POST', `${project}/stage`, { stageName: 'dev' })

@@ -101,7 +101,12 @@ function checkEnvelope(
   if (transaction.previous !== of.previous) say('does not follow the entry before it')
   if (of.sizeBytes > 65_536) say(`has ${of.sizeBytes} bytes`)
   if (of.before && transaction.at < of.before.transaction.at) say('is older than the one before it')
-  if (transaction.kind !== 'commit' && transaction.requests.length !== 1)
+  if (transaction.kind === 'restore') {
+    const same = JSON.stringify([...refs].filter(([ref]) => ref !== 'refs/meta/transaction'))
+    const before = [...(of.before?.refs ?? [])].filter(([ref]) => ref !== 'refs/meta/transaction')
+    if (same !== JSON.stringify(before)) say('is a restore and changes refs')
+    if (transaction.requests.length > 0) say('is a restore and holds requests')
+  } else if (transaction.kind !== 'commit' && transaction.requests.length !== 1)
     say(`is a ${transaction.kind} and holds ${transaction.requests.length} requests`)
   const incarnation =
     transaction.kind === 'create' ? of.seq : (of.before?.transaction.incarnation ?? null)
