@@ -9,6 +9,7 @@ import { createRotatingLock } from './lock/rotating.ts'
 import type { Observer } from './observe.ts'
 import { createRepositories } from './repository/repositories.ts'
 import type { Repositories } from './repository/repository.ts'
+import { revealTogether } from './secret.ts'
 import { openFileStore } from './store/file.ts'
 import type { RuledStore } from './store/probe.ts'
 import type { Store } from './store/store.ts'
@@ -21,13 +22,13 @@ export async function openStore(config: Config): Promise<RuledStore> {
   if (store.kind === 'file') return openFileStore(store.directory)
   // Loaded only here: its client takes a quarter of a second.
   const { openS3Store } = await import('./store/s3.ts')
+  const key = [accessKeyId, secretAccessKey, sessionToken]
   return openS3Store({
     ...store,
-    credentials: () => ({
-      accessKeyId: accessKeyId?.reveal() ?? '',
-      secretAccessKey: secretAccessKey?.reveal() ?? '',
-      sessionToken: sessionToken?.reveal(),
-    }),
+    credentials() {
+      const [id = '', secret = '', token] = revealTogether(key)
+      return { accessKeyId: id, secretAccessKey: secret, sessionToken: token }
+    },
   })
 }
 

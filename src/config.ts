@@ -5,6 +5,7 @@
  * An empty variable counts as unset. A bad value is a problem that names the variable, never a silent default; all problems are
  * reported together. A secret may come from a file instead (`<VARIABLE>_FILE`), which is read again when it changes.
  */
+import { readFileSync } from 'node:fs'
 import {
   branchName,
   bytes,
@@ -22,7 +23,7 @@ import {
 } from './config-values.ts'
 import { sentence } from './errors.ts'
 import { Secret } from './secret.ts'
-import { watchFile } from './watched-file.ts'
+import { type WatchedFile, watchFiles } from './watched-file.ts'
 
 interface Setting {
   variable: string
@@ -34,7 +35,8 @@ interface Setting {
   default?: string
   unit: string
   help: string
-  secret?: true
+  /** It must not be printed, and may come from a file; files of secrets with the same word are replaced together. */
+  secret?: 'bucket' | 'lock'
 }
 
 export const settings = {
@@ -64,28 +66,28 @@ export const settings = {
     parse: text,
     unit: 'text',
     help: 'Key of the bucket.',
-    secret: true,
+    secret: 'bucket',
   },
   secretAccessKey: {
     variable: 'AWS_SECRET_ACCESS_KEY',
     parse: text,
     unit: 'text',
     help: 'Secret of that key.',
-    secret: true,
+    secret: 'bucket',
   },
   sessionToken: {
     variable: 'AWS_SESSION_TOKEN',
     parse: text,
     unit: 'text',
     help: 'Session token of a temporary key.',
-    secret: true,
+    secret: 'bucket',
   },
   redisUrls: {
     variable: 'REDIS_URL',
     parse: redisUrls,
     unit: 'URLs',
     help: 'Redis for the advisory lock, `redis://` or `rediss://`; several, separated by commas, form a quorum (of an even number the last is left out). Unset: a lock inside the process.',
-    secret: true,
+    secret: 'lock',
   },
   cacheDirectory: {
     variable: 'CACHE_DIR',
@@ -205,7 +207,7 @@ export const settings = {
  */
 export const podEnd = { preStopSeconds: 15, marginSeconds: 10 } as const
 
-type Value<S> = S extends { secret: true }
+type Value<S> = S extends { secret: string }
   ? Secret | undefined
   : S extends { parse: (text: string) => infer T; default: string }
     ? T
@@ -260,11 +262,12 @@ export function readTable<const T extends Table>(
 ): Values<T> {
   const problems: string[] = []
   const values: Record<string, unknown> = {}
+  const files = createSecretFiles(listener)
   for (const [name, declared] of Object.entries<Setting>(table)) {
     try {
       const setting = asNamedIn(environment, declared, listener)
       values[name] = setting.secret
-        ? readSecret(setting, environment, listener)
+        ? readSecret(setting, environment, files)
         : readPlain(setting, environment)
     } catch (error) {
       problems.push(sentence(error))
@@ -302,7 +305,7 @@ function readPlain(setting: Setting, environment: Environment): unknown {
 function readSecret(
   setting: Setting,
   environment: Environment,
-  { onSecretFailure = () => {} }: ConfigListener,
+  files: SecretFiles,
 ): Secret | undefined {
   const { variable } = setting
   const given = environment[variable]
@@ -313,27 +316,54 @@ function readSecret(
     return new Secret(() => given)
   }
   if (!path) return undefined
-  const file = openSecretFile(setting, path, onSecretFailure)
-  return new Secret(() => file.current())
+  return new Secret(files.open(setting, path))
 }
 
-function openSecretFile(
-  setting: Setting,
-  path: string,
-  onFailure: (variable: string, error: unknown) => void,
-) {
+interface SecretFiles {
+  /** @returns what gives the secret as it is now @throws what is wrong with the file, as a problem */
+  open(setting: Setting, path: string): () => string
+}
+
+/** The files of secrets: those that are replaced together are read together. */
+function createSecretFiles({ onSecretFailure = () => {} }: ConfigListener): SecretFiles {
+  interface Group {
+    files: { variable: string; path: string; parse: (content: string) => string }[]
+    watched?: WatchedFile<readonly string[]>
+  }
+  const groups = new Map<Setting['secret'], Group>()
+
+  return {
+    open(setting, path) {
+      const variable = `${setting.variable}_FILE`
+      const parse = (content: string) => secretIn(content, { setting, path })
+      try {
+        parse(readFileSync(path, 'utf8'))
+      } catch (error) {
+        throw new Error(readFailure(variable, error))
+      }
+      const group: Group = groups.get(setting.secret) ?? { files: [] }
+      groups.set(setting.secret, group)
+      const { files } = group
+      const at = files.push({ variable, path, parse }) - 1
+      return () => {
+        // Not before all files of the group are known.
+        group.watched ??= watchFiles({
+          files,
+          onFailure: (failed, error) => onSecretFailure(files[failed]?.variable ?? variable, error),
+        })
+        return group.watched.current()[at] as string
+      }
+    },
+  }
+}
+
+/** @throws a problem that does not repeat it */
+function secretIn(content: string, { setting, path }: { setting: Setting; path: string }): string {
   const variable = `${setting.variable}_FILE`
-  const parse = (content: string) => {
-    const value = content.trim()
-    if (value === '') throw new Error(`${variable}: ${path} is empty`)
-    parsed(setting, value, `${variable}: what ${path} holds`)
-    return value
-  }
-  try {
-    return watchFile({ path, parse, onFailure: (error) => onFailure(variable, error) })
-  } catch (error) {
-    throw new Error(readFailure(variable, error))
-  }
+  const value = content.trim()
+  if (value === '') throw new Error(`${variable}: ${path} is empty`)
+  parsed(setting, value, `${variable}: what ${path} holds`)
+  return value
 }
 
 function readFailure(variable: string, error: unknown): string {

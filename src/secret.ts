@@ -29,3 +29,13 @@ export class Secret {
     return shown
   }
 }
+
+/** Values that belong together, all of one moment: a look at their files may fall between two of them. */
+export function revealTogether(
+  secrets: readonly (Secret | undefined)[],
+): readonly (string | undefined)[] {
+  for (;;) {
+    const values = secrets.map((secret) => secret?.reveal())
+    if (secrets.every((secret, at) => secret?.reveal() === values[at])) return values
+  }
+}

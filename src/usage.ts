@@ -38,7 +38,7 @@ interface Row {
   default?: string
   unit: string
   help: string
-  secret?: true
+  secret?: string
 }
 
 function row(setting: Row): string {

@@ -242,7 +242,7 @@ const renamedSettings = {
     parse: (given: string) => given,
     unit: 'text',
     help: '',
-    secret: true,
+    secret: 'lock',
   },
 } as const
 

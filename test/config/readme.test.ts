@@ -15,7 +15,7 @@ interface Row {
   default?: string
   unit: string
   help: string
-  secret?: true
+  secret?: string
 }
 
 test('its table of settings is the one of config.ts, line by line', () => {

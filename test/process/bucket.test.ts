@@ -1,4 +1,7 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AssumeRoleProvider } from 'minio/dist/esm/AssumeRoleProvider.mjs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { startStrippingProxy } from '../store/stripping-proxy.ts'
@@ -106,6 +109,74 @@ if (requireServers('a bucket that is late, or unfit', 'minio')) {
     const told = service.process.output()
     assert.not.match(told, key)
     assert.not.match(told, 'wrong-at-first')
+    await service.dispose()
+    removeFolder(folder)
+  })
+
+  test('keys that are swapped as the kubelet does it fail no request', async () => {
+    const bucket = await minio.createBucket()
+    const folder = makeFolder('keys')
+    const names = ['accessKeyId', 'secretAccessKey', 'sessionToken'] as const
+    let generation = 0
+    const swap = async () => {
+      const place = String(++generation)
+      mkdirSync(join(folder, place))
+      const key = await newKey()
+      for (const name of names) writeFileSync(join(folder, place, name), key[name])
+      symlinkSync(place, join(folder, 'next'))
+      renameSync(join(folder, 'next'), join(folder, '..data'))
+    }
+    const newKey = async () => {
+      const provider = new AssumeRoleProvider({
+        stsEndpoint: minio.endpoint,
+        accessKey: minio.accessKeyId,
+        secretKey: minio.secretAccessKey,
+        durationSeconds: 900,
+        action: 'AssumeRole',
+      })
+      const key = await provider.getCredentials()
+      return {
+        accessKeyId: key.accessKey,
+        secretAccessKey: key.secretKey,
+        sessionToken: key.sessionToken ?? '',
+      }
+    }
+    await swap()
+    for (const name of names) symlinkSync(join('..data', name), join(folder, name))
+    const service = await startService({
+      env: {
+        STORE_URL: `s3://${bucket}?endpoint=${minio.endpoint}`,
+        AWS_ACCESS_KEY_ID_FILE: join(folder, 'accessKeyId'),
+        AWS_SECRET_ACCESS_KEY_FILE: join(folder, 'secretAccessKey'),
+        AWS_SESSION_TOKEN_FILE: join(folder, 'sessionToken'),
+      },
+    })
+    const counts = new Map<number, number>()
+    const send = async (path: string, method: string, body?: string) => {
+      const { status } = await fetch(service.url + path, { method, ...(body && { body }) })
+      counts.set(status, (counts.get(status) ?? 0) + 1)
+    }
+    await send('/v1/project', 'POST', '{"projectName":"p"}')
+    let isOver = false
+    const client = async (name: string) => {
+      const path = `/v1/project/p/resource/${name}.yaml`
+      for (let n = 0; !isOver; n++) {
+        const resourceContent = Buffer.from(`${n}`).toString('base64')
+        await send(path, 'PUT', JSON.stringify({ resourceContent }))
+        await send(path, 'GET')
+      }
+    }
+    const clients = ['a', 'b', 'c', 'd'].map(client)
+    for (let swaps = 0; swaps < 4; swaps++) {
+      await sleep(700)
+      await swap()
+    }
+    isOver = true
+    await Promise.all(clients)
+    assert.ok((counts.get(200) ?? 0) > 200, `${[...counts]}`)
+    assert.equal([...counts.keys()].sort(), [200, 204])
+    const told = service.process.output()
+    assert.not.match(told, /secret_failed|AccessDenied|SignatureDoesNotMatch/)
     await service.dispose()
     removeFolder(folder)
   })

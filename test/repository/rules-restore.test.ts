@@ -143,7 +143,7 @@ for (const calls of [4, 6, 7, 8, 9, 10, 11, 12]) {
     while (scene.calls({ replica: 'killed' }).length < calls) await scene.sleep(0.5)
     jobs.get('killed')?.()
     await Promise.race([killed, scene.sleep(100)])
-    scene.next({ replica: 'one', operation: 'put', key: slot(5) }, courses.late(40, 30))
+    scene.next({ replica: 'one', operation: 'put', key: slot(5) }, courses.late(3_000, 30))
     scene.next({ replica: 'two', operation: 'create', key: slot(6) }, courses.answerLost())
     await Promise.all([accept(scene, { name: 'one' }), accept(scene, { name: 'two' })])
     await goesOn(scene, 'a', '= 1')
