@@ -42,6 +42,14 @@ export function drainTimes(options: { windowSeconds: number; requestSeconds: num
   }
 }
 
+/** What may pass after the last request until the process is gone: what is open is closed, the log is written. */
+export const leaving = { lookMs: 100, closeMs: 3_500, logMs: 1_000 } as const
+
+/** From the signal until the process is gone, at the worst. */
+export function longestEndMs(times: DrainTimes): number {
+  return times.deadlineMs + leaving.lookMs + leaving.closeMs + leaving.logMs
+}
+
 export interface DrainableServer {
   /** Begins to listen. @returns the address in use @throws Node's error, as EADDRINUSE */
   listen(address: { host: string; port: number }): Promise<AddressInfo>
@@ -59,7 +67,6 @@ const keepAliveMs = 75_000
 const headersMs = 15_000
 const lookEveryMs = 1_000
 const maxConnections = 8_192
-const closeIdleEveryMs = 100
 
 /**
  * Wraps a listener into a server that can be drained.
@@ -194,7 +201,7 @@ async function closeServer(parts: Drain & { deadlineAtMs: number }): Promise<str
     // Node spares connections that are silent or stopped amid their headers, and after `close` it no longer times them out.
     if (nowMs >= deadlineAtMs || nowMs - idleSinceMs >= times.quietMs) server.closeAllConnections()
     else server.closeIdleConnections()
-  }, closeIdleEveryMs)
+  }, leaving.lookMs)
   await closed
   clearInterval(look)
   return aborted
@@ -215,22 +222,27 @@ function after(delayMs: number): Promise<void> {
 
 /**
  * Closes what the program opened, in order; one that fails or hangs keeps none of the others from being closed.
- * @param options.stepMs how long one step may take
+ * @param options.totalMs how long all steps together may take; half of it is shared out evenly, and who comes first may take the rest
  */
 export async function closeAll(options: {
   steps: readonly (readonly [name: string, close: () => Promise<void>])[]
-  stepMs: number
+  totalMs: number
   observer: Observer
 }): Promise<void> {
-  for (const [step, close] of options.steps) {
+  const { steps, totalMs, observer } = options
+  const endMs = performance.now() + totalMs
+  const leastMs = totalMs / 2 / steps.length
+  for (const [at, [step, close]] of steps.entries()) {
+    const stepMs = Math.max(0, endMs - performance.now() - leastMs * (steps.length - 1 - at))
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(reject, options.stepMs, new Error(`not closed in ${options.stepMs} ms`))
+      const error = new Error(`not closed in ${Math.round(stepMs)} ms`)
+      timer = setTimeout(reject, stepMs, error)
     })
     try {
       await Promise.race([close(), late])
     } catch (error) {
-      options.observer.log('warn', 'close_failed', { step, error })
+      observer.log('warn', 'close_failed', { step, error })
     } finally {
       clearTimeout(timer)
     }

@@ -23,16 +23,15 @@ import {
 } from './observe.ts'
 
 const delayResolutionMs = 10
-const finishMs = 1_000
 
 export interface RealObserver extends Observer {
   /** Every metric in Prometheus' text form, and the content type to send it with. */
   metrics(): Promise<{ text: string; contentType: string }>
   /**
-   * Waits until every line is written, a second at most; to be called before the process exits.
+   * Waits until every line is written; to be called before the process exits.
    * @returns whether it is; if not, a thread hangs in a write, for which `process.exit` would wait
    */
-  finish(): Promise<boolean>
+  finish(timeoutMs: number): Promise<boolean>
   /** Ends the timers that feed it. */
   close(): void
 }
@@ -76,7 +75,7 @@ export function createObserver(options: {
       child[level](fields ?? {})
       if (level === 'error' || level === 'warn') lines.flush()
     },
-    finish: () => lines.finish(finishMs),
+    finish: lines.finish,
   }
 }
 

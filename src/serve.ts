@@ -22,7 +22,13 @@ import { ServiceError, sentence } from './errors.ts'
 import { tellHowToTry, tellStart } from './greeting.ts'
 import { createApp, type Health, type HttpSettings } from './http/app.ts'
 import { createLater } from './later.ts'
-import { closeAll, createDrainableServer, type DrainableServer, drainTimes } from './lifecycle.ts'
+import {
+  closeAll,
+  createDrainableServer,
+  type DrainableServer,
+  drainTimes,
+  leaving,
+} from './lifecycle.ts'
 import type { Lock } from './lock/lock.ts'
 import type { RealObserver } from './observer.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
@@ -38,7 +44,6 @@ import { systemClock, systemRandomness } from './system-clock.ts'
 import { version } from './version.ts'
 
 const probePaths = new Set(['/livez', '/readyz', '/startupz', '/health', '/metrics'])
-const closeStepMs = 2_000
 /** One call to the store at the start may take so long. */
 const timeoutMs = 5_000
 /** As sysexits calls a wrong configuration: here, a build that cannot handle what the store holds. */
@@ -107,7 +112,7 @@ async function serveWith(settled: Settled & ServeOptions): Promise<number> {
       ['announcement', service.leave],
       ['store', () => store.close()],
     ],
-    stepMs: closeStepMs,
+    totalMs: leaving.closeMs,
     observer,
   })
   observer.log('info', 'stopped', { aborted: aborted.length })
@@ -279,5 +284,5 @@ function tellCrashes(observer: RealObserver): void {
 
 /** Where nobody reads the log any more, `process.exit` would wait for ever for the thread that writes it. */
 async function leaveLog(observer: RealObserver): Promise<void> {
-  if (!(await observer.finish())) process.kill(process.pid, 'SIGKILL')
+  if (!(await observer.finish(leaving.logMs))) process.kill(process.pid, 'SIGKILL')
 }

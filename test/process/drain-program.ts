@@ -2,7 +2,7 @@
  * A server with nothing but our lifecycle around it, for `drain.test.ts`: answers after as long as it is asked to.
  * `/answer?afterMs=…` answers then; `&head=now` sends the head of the answer at once.
  */
-import { createDrainableServer, drainTimes, onFirstSignal } from '../../src/lifecycle.ts'
+import { createDrainableServer, drainTimes, leaving, onFirstSignal } from '../../src/lifecycle.ts'
 import { createObserver } from '../../src/observer.ts'
 
 const windowSeconds = Number(process.env.WINDOW_SECONDS)
@@ -26,7 +26,7 @@ const server = createDrainableServer({
 onFirstSignal(async () => {
   const { aborted } = await server.drain()
   observer.log('info', 'stopped')
-  await observer.finish()
+  await observer.finish(leaving.logMs)
   process.exit(aborted.length === 0 ? 0 : 1)
 })
 
