@@ -58,6 +58,8 @@ export type LogEvent =
   | 'store_unfit'
   | 'store_failed'
   | 'announced'
+  | 'announcements_swept'
+  | 'sweep_failed'
   | 'announce_failed'
   | 'cluster_state'
   | 'cluster_failed'

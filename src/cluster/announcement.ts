@@ -95,6 +95,29 @@ export async function listAnnouncements(store: Store): Promise<Announced[]> {
   return found.flat()
 }
 
+/**
+ * Takes away what processes announced that were killed so long ago that they block nobody any more. Whoever is heard from after so
+ * long a silence has taken another name (`membership.ts`), so nothing that lives is taken away.
+ * @returns the ids of those that it took away
+ * @throws StoreError
+ */
+export async function sweepAnnouncements(store: Store, times: ClusterTimes): Promise<string[]> {
+  const gone: string[] = []
+  for (const { replicaId, ageMs } of await listAnnouncements(store)) {
+    if (ageMs < times.blocksMs || !(await isGone(store, replicaId, times))) continue
+    await store.delete(announcementKey(replicaId), { timeoutMs: storeTimeoutMs })
+    gone.push(replicaId)
+  }
+  return gone
+}
+
+/** A list may be old by the time that its last name is looked at. */
+async function isGone(store: Store, replicaId: string, times: ClusterTimes): Promise<boolean> {
+  const found = await store.get(announcementKey(replicaId), { timeoutMs: storeTimeoutMs })
+  if (found === null || found === 'not-modified') return false
+  return found.dateMs - found.lastModifiedMs >= times.blocksMs
+}
+
 function idOf(key: string): string[] {
   const name = key.slice(replicasPrefix.length)
   return name.endsWith('.json') ? [name.slice(0, -'.json'.length)] : []

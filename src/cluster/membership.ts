@@ -66,11 +66,17 @@ export function createMembership(options: MembershipOptions): Membership {
   let cancelBeat = () => {}
   let underWay: Promise<void> = Promise.resolve()
 
-  /** Who comes back takes another name: a removal that reaches the store late must not remove the new announcement. */
+  /**
+   * Who comes back takes another name: a removal that reaches the store late, or somebody who takes it for dead, must not remove the
+   * new announcement.
+   */
   const replicaId = () => (entries === 1 ? identity.replicaId : `${identity.replicaId}.${entries}`)
 
   const announce = async () => {
     const started = momentOf(clock)
+    const before = replicaId()
+    const wasSilent = announced !== null && ageMsOf(clock, announced) >= times.blocksMs / 2
+    if (wasSilent && !isLeft) entries++
     isLeft = false
     const body = encodeAnnouncement({
       ...identity,
@@ -84,6 +90,8 @@ export function createMembership(options: MembershipOptions): Membership {
     })
     await store.put(announcementKey(replicaId()), body, { timeoutMs: storeTimeoutMs })
     announced = started
+    if (before !== replicaId())
+      await store.delete(announcementKey(before), { timeoutMs: storeTimeoutMs })
   }
 
   /** Follows the log; what it says counts as seen once nothing older goes on. */

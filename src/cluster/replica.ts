@@ -5,7 +5,7 @@ import type { Identity } from '../git/objects.ts'
 import type { Observer } from '../observe.ts'
 import type { Repositories } from '../repository/repository.ts'
 import type { Store } from '../store/store.ts'
-import type { ClusterTimes } from './announcement.ts'
+import { type ClusterTimes, sweepAnnouncements } from './announcement.ts'
 import { createClusterLog } from './cluster-log.ts'
 import { createConversions } from './convert.ts'
 import { createConvertingRepositories } from './converting.ts'
@@ -101,6 +101,17 @@ export function createReplica(options: ReplicaOptions): Replica {
     }
   }
 
+  /** Once in the life of a process, which nobody has to wait for; the next one goes on. */
+  const sweep = async () => {
+    try {
+      if (options.unfit !== null) return
+      const gone = await sweepAnnouncements(store, times)
+      if (gone.length > 0) observer.log('info', 'announcements_swept', { replicas: gone })
+    } catch (error) {
+      observer.log('debug', 'sweep_failed', { error })
+    }
+  }
+
   let entering: Promise<unknown> = Promise.resolve()
 
   const enter: Replica['enter'] = async ({ signal, tell }) => {
@@ -110,7 +121,11 @@ export function createReplica(options: ReplicaOptions): Replica {
       try {
         const unfit = outOfRangeSinceMs === null ? null : unfitFor(await log.follow(), formats)
         const reason = unfit ?? (await enterOnce(signal))
-        if (reason === null) return signal.aborted ? 'ended' : 'ready'
+        if (reason === null) {
+          if (signal.aborted) return 'ended'
+          void sweep()
+          return 'ready'
+        }
         tell(reason)
         // It does not serve, so nobody has to wait for it.
         await membership.leave()

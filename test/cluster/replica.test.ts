@@ -1,6 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { listAnnouncements } from '../../src/cluster/announcement.ts'
+import { announcementKey, listAnnouncements } from '../../src/cluster/announcement.ts'
 import { away } from '../support/faulty-store.ts'
 import { until } from '../support/until.ts'
 import { type ClusterBench, openClusterBench, times } from './cluster-bench.ts'
@@ -180,6 +180,49 @@ test('the end of the program ends the waiting', async () => {
   bench.store.before = () => {}
   await member.stop()
   assert.is(await entered, 'ended')
+})
+
+test('what killed replicas announced is taken away once it blocks nobody, by the next one that starts', async () => {
+  for (const id of ['gone', 'silent', 'back']) await bench.announce(id, 1)
+  bench.older.set('gone', times.blocksMs + 1)
+  bench.older.set('silent', times.blocksMs - 60_000)
+  bench.older.set('back', times.blocksMs + 1)
+  let reads = 0
+  bench.store.before = ({ kind, key }) => {
+    // It is heard from again between the list and its turn.
+    if (kind === 'get' && key === announcementKey('back') && ++reads === 2) {
+      bench.older.delete('back')
+    }
+  }
+  const member = bench.member(1)
+  assert.is(await member.start(), 'ready')
+  await until(() => member.events.includes('announcements_swept'))
+  const left = (await listAnnouncements(bench.store)).map(({ replicaId }) => replicaId)
+  assert.equal(left, ['back', member.id, 'silent'])
+})
+
+test('a store that must not be written to is not swept', async () => {
+  await bench.announce('gone', 1)
+  bench.older.set('gone', times.blocksMs + 1)
+  assert.is(await bench.member(1, { unfit: 'broken' }).start(), 'ready')
+  assert.not.ok(bench.store.calls.some(({ kind }) => kind === 'delete'))
+})
+
+test('one that was held back for so long that it may be swept comes back under another name', async () => {
+  const member = bench.member(1, { times: { ...times, blocksMs: 1_000 } })
+  await member.start()
+  let isHeld = true
+  bench.store.before = async (call) => {
+    if (!isHeld || call.kind !== 'put' || !isAnnouncement(call)) return
+    isHeld = false
+    await new Promise((resolve) => setTimeout(resolve, 800))
+  }
+  await until(async () => {
+    const left = (await listAnnouncements(bench.store)).map(({ replicaId }) => replicaId)
+    return left.length === 1 && left[0]?.startsWith(`${member.id}.`)
+  })
+  await member.stop()
+  assert.equal(await listAnnouncements(bench.store), [])
 })
 
 test.run()
