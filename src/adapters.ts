@@ -1,5 +1,5 @@
 /** Opens what the settings name: the store and the lock, each by the adapter for it, and repositories on them. */
-import { hostname } from 'node:os'
+import { hostname, totalmem } from 'node:os'
 import type { Formats } from './cluster/formats.ts'
 import type { Config } from './config.ts'
 import type { Identity } from './git/objects.ts'
@@ -48,8 +48,18 @@ export function identityOf({ gitUser, gitEmail }: Config): Identity {
   return { name: gitUser, email: gitEmail }
 }
 
-/** Objects in memory, bytes. */
-const memoryMaxBytes = 128 * 2 ** 20
+const memoryMostBytes = 128 * 2 ** 20
+/** Objects in memory, bytes. @param usableBytes what this process may use of the machine's memory */
+export function objectMemory(usableBytes: number): number {
+  return Math.min(memoryMostBytes, Math.floor(usableBytes / 8))
+}
+
+/** The limit of the container where there is one; without one this is more than the machine has, or 0. */
+function usableMemory(): number {
+  const limit = process.constrainedMemory()
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem()
+}
+
 const passingMemoryMaxBytes = 16 * 2 ** 20
 
 export interface RepositoriesParts {
@@ -69,7 +79,7 @@ export function openRepositories(parts: RepositoriesParts): Repositories {
   return createRepositories({
     ...optionsOf(parts),
     cache: maxBytes === 0 ? null : { folder, maxBytes },
-    memoryMaxBytes,
+    memoryMaxBytes: objectMemory(usableMemory()),
   })
 }
 

@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { objectMemory } from '../../src/adapters.ts'
 import { readConfig } from '../../src/config.ts'
 import { tellStart } from '../../src/greeting.ts'
 import { createLater, untilItWorks } from '../../src/later.ts'
@@ -39,6 +40,11 @@ test('what has to be changed about the settings is told once, as a warning', () 
   })
   observer.close()
   assert.equal(told.slice(1), [['warn', 'config_warning', { message: 'OLD is called NEW now' }]])
+})
+
+test('objects in memory take an eighth of what the process may use, and 128 MiB at the most', () => {
+  assert.is(objectMemory(256 * 2 ** 20), 32 * 2 ** 20)
+  assert.is(objectMemory(64 * 2 ** 30), 128 * 2 ** 20)
 })
 
 test('a drain ends readiness and not the start', () => {
