@@ -130,6 +130,14 @@ export function parseCommit(content: Buffer): Commit {
   }
 }
 
+/** Reads which object a tag stands for. @throws Error where the bytes are no tag */
+export function parseTag(content: Buffer): Oid {
+  const [, text = ''] = /^object (.*)\n/.exec(content.toString('latin1', 0, 48)) ?? []
+  const oid = parseOid(text)
+  if (oid === null) throw new Error('a tag with a bad object name')
+  return oid
+}
+
 function toRow(name: string, entry: TreeEntry) {
   const bytes = toByteString(name)
   if (bytes === '' || bytes.includes('/') || bytes.includes('\0')) {

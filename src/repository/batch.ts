@@ -116,7 +116,7 @@ export async function planBatch<Request extends BatchRequest>(
     })
     try {
       const outcome = await request.evaluate(draft)
-      const drafted = result()
+      const drafted = await result()
       if (drafted.isChanged) checkRefs(drafted.state.refs)
       return { outcome, result: drafted }
     } catch (error) {
@@ -176,7 +176,8 @@ export async function planBatch<Request extends BatchRequest>(
 
   const plan = { snapshot, verdicts, left }
   if (!isChanged && recorded.length === 0) return { ...plan, entry: null, spilled: new Map() }
-  const prerequisites = prerequisitesOf(made)
+  const { adopted } = state
+  const prerequisites = [...prerequisitesOf(made), ...(adopted?.prerequisites ?? [])]
   const takenBytes =
     frameBytes +
     refListSizeBytes(state.refs) +
@@ -192,7 +193,7 @@ export async function planBatch<Request extends BatchRequest>(
     seq,
     previous: snapshot.hash,
     transactionId: options.uuid(),
-    kind: kinds[state.change],
+    kind: adopted ? 'import' : kinds[state.change],
     format: state.format,
     minReader: state.minReader,
     minWriter: state.minWriter,
@@ -200,7 +201,7 @@ export async function planBatch<Request extends BatchRequest>(
     defaultBranch: state.defaultBranch,
     at: toRfc3339(atMs),
     build: options.build,
-    packs: spilled.infos,
+    packs: [...(adopted?.packs ?? []), ...spilled.infos],
     requests: recorded,
   }
   const entry = encodeEntry({

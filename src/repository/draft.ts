@@ -10,7 +10,7 @@ import {
   type Oid,
 } from '../git/objects.ts'
 import { packObject } from '../git/pack.ts'
-import { deletedRef, type EntryObject } from './entry.ts'
+import { deletedRef, type EntryObject, type SpilledPack } from './entry.ts'
 import { commitOf, treeOf } from './object-cache.ts'
 import type { Objects } from './objects.ts'
 import type { Draft } from './repository.ts'
@@ -25,6 +25,14 @@ export interface DraftState {
   defaultBranch: string
   /** Whether an incarnation was begun, its layout turned, or all was deleted, since the snapshot. */
   change: 'none' | 'begun' | 'upgraded' | 'ended'
+  /** What an import brought; null for none. */
+  adopted: Adopted | null
+}
+
+/** Packs that lie in the bucket already, and the commits from before that those in them stand on. */
+export interface Adopted {
+  packs: readonly SpilledPack[]
+  prerequisites: readonly Oid[]
 }
 
 /** What a request made. */
@@ -56,18 +64,21 @@ export interface DraftOptions {
 /** The state that a batch begins with. */
 export function stateOf(snapshot: Snapshot): DraftState {
   const { refs, format, minReader, minWriter, defaultBranch } = snapshot
-  return { refs, format, minReader, minWriter, defaultBranch, change: 'none' }
+  return { refs, format, minReader, minWriter, defaultBranch, change: 'none', adopted: null }
 }
 
 /** Makes the draft of one request; `result` is asked once, after its evaluation. */
-export function createDraft(options: DraftOptions): { draft: Draft; result(): DraftResult } {
+export function createDraft(options: DraftOptions): {
+  draft: Draft
+  result(): Promise<DraftResult>
+} {
   const { snapshot, objects, before } = options
   const made = new Map<Oid, EntryObject>()
   const commits: Oid[] = []
   const deleted: { name: string; tip: Oid }[] = []
   const seconds = Math.floor(options.atMs / 1000)
   let refs = new Map(before.refs)
-  let { format, minReader, minWriter, defaultBranch, change } = before
+  let { format, minReader, minWriter, defaultBranch, change, adopted } = before
 
   const own = (oid: Oid) => made.get(oid) ?? options.madeBefore.get(oid)
 
@@ -108,10 +119,18 @@ export function createDraft(options: DraftOptions): { draft: Draft; result(): Dr
     return new Set(tips.flatMap((oid) => commitOf(made.get(oid) as EntryObject).parents))
   }
 
+  /** A tag may be an object of its own, and may stand for something else than a commit, which no commit can have as its parent. */
+  const peel = async ({ name, tip }: { name: string; tip: Oid }) => {
+    return { name, tip: name.startsWith('refs/tags/') ? await objects.peel(tip) : tip }
+  }
+
   /** Keeps deleted tips reachable for ever. @see docs/entry-format.md, "Deletion commit" */
-  const writeDeletion = () => {
+  const writeDeletion = async () => {
     const merged = deleted.length === 0 ? new Set() : mergedTips()
-    const lost = deleted.filter(({ tip }) => !merged.has(tip))
+    const peeled = await Promise.all(deleted.map(peel))
+    const lost = peeled.flatMap(({ name, tip }) =>
+      tip === null || merged.has(tip) ? [] : [{ name, tip }],
+    )
     if (lost.length === 0) return
     const previous = refs.get(deletedRef)
     const tips = [...new Set(lost.map(({ tip }) => tip))].sort()
@@ -129,6 +148,7 @@ export function createDraft(options: DraftOptions): { draft: Draft; result(): Dr
 
   const draft: Draft = {
     seq: snapshot.seq,
+    lastKind: snapshot.kind,
     get exists() {
       return refs.has(refName(defaultBranch))
     },
@@ -193,6 +213,13 @@ export function createDraft(options: DraftOptions): { draft: Draft; result(): Dr
       minWriter = next.minWriter
       if (change === 'none') change = 'upgraded'
     },
+    adopt(next) {
+      for (const name of [...refs.keys()]) {
+        if (!name.startsWith('refs/meta/') && !next.refs.has(name)) remove(name)
+      }
+      for (const [name, oid] of next.refs) refs.set(name, oid)
+      adopted = { packs: next.packs, prerequisites: next.prerequisites }
+    },
     begin(begun) {
       format = begun.format
       minReader = begun.format
@@ -204,9 +231,9 @@ export function createDraft(options: DraftOptions): { draft: Draft; result(): Dr
 
   return {
     draft,
-    result() {
-      writeDeletion()
-      const state = { refs, format, minReader, minWriter, defaultBranch, change }
+    async result() {
+      await writeDeletion()
+      const state = { refs, format, minReader, minWriter, defaultBranch, change, adopted }
       const isChanged = !sameFormat(before, state) || !sameRefs(before.refs, refs)
       refs = new Map(refs)
       return { state, made, commits, isChanged }

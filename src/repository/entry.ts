@@ -18,6 +18,8 @@ export interface SpilledPack {
   name: string
   bytes: number
   sha256: string
+  /** Of its index, where that lies beside the checkpoints: an import says so. */
+  indexSha256?: string
 }
 
 export interface TransactionRequest {

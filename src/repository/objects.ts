@@ -2,7 +2,7 @@
  * Every object of one project: in memory, in the newest entries, in the packs of older ones. "Known" here means known to lie in
  * an applied entry or in a pack that one names, never in a cache or an attempt: a writer leaves out only what is known.
  */
-import type { Commit, GitObject, Oid, Tree } from '../git/objects.ts'
+import { type Commit, type GitObject, type Oid, parseTag, type Tree } from '../git/objects.ts'
 import type { Entry, EntryObject } from './entry.ts'
 import { mapParallel } from './environment.ts'
 import { type CachedObject, commitOf, treeOf } from './object-cache.ts'
@@ -17,6 +17,8 @@ export interface Objects {
   readTree(oid: Oid): Promise<Tree>
   readCommit(oid: Oid): Promise<Commit>
   readBlob(oid: Oid): Promise<Buffer>
+  /** Follows tags to the commit that they stand for; null where that is something else. */
+  peel(oid: Oid): Promise<Oid | null>
   /** Whether the object is known to lie in the log; false also where that would take a look. */
   knows(oid: Oid): boolean
   /** Whether an entry of this incarnation brought the commit. */
@@ -106,6 +108,12 @@ export function createObjects(
 
   const loadIndexes = (oid: Oid) => mapParallel([...packs].reverse(), 16, (pack) => pack.holds(oid))
 
+  const peel = async (oid: Oid): Promise<Oid | null> => {
+    const { type, content } = await find(oid)
+    if (type === 'tag') return peel(parseTag(content))
+    return type === 'commit' ? oid : null
+  }
+
   const waitForPack = single(() => rolling)
 
   return {
@@ -141,6 +149,7 @@ export function createObjects(
       if (object.type !== 'blob') throw new Error(`a ${object.type} stands where a file is needed`)
       return object.content
     },
+    peel,
     knows: (oid) => recent.has(oid) || packs.some((pack) => pack.knows(oid)),
     async hasCommit(oid, incarnation) {
       const isHere = recent.get(oid)

@@ -40,13 +40,12 @@ const wholePackBytes = 16 * 1024 * 1024
 export function openSegment(place: PackPlace, info: SegmentInfo, rolled?: Segment): Pack {
   const { keys, cache } = place
   const packName = `pack-${info.sha256}.pack`
-  const indexName = `pack-${info.sha256}.idx`
   let held: Segment | undefined = rolled
   let index: PackIndex | null = null
 
   const keep = async (segment: Segment) => {
     await cache?.write(packName, segment.pack)
-    await cache?.write(indexName, segment.index)
+    await cache?.write(indexNameOf(info.sha256), segment.index)
     if (held === segment) held = undefined
   }
   if (rolled) void keep(rolled)
@@ -59,14 +58,8 @@ export function openSegment(place: PackPlace, info: SegmentInfo, rolled?: Segmen
   })
 
   const loadIndex = single(async (): Promise<PackIndex> => {
-    const sound = (bytes: Buffer | null) => bytes && sha256(bytes) === info.indexSha256
-    let bytes = held?.index ?? (await cache?.read(indexName)) ?? null
-    if (!sound(bytes)) {
-      bytes = await fetchWhole(place, keys.checkpointIndex(info.sha256))
-      if (sound(bytes)) void cache?.write(indexName, bytes as Buffer)
-    }
-    if (!sound(bytes)) bytes = (await remake()).index
-    index = parseIndex(bytes as Buffer, info.sizeBytes)
+    const bytes = held?.index ?? (await findIndex(place, info)) ?? (await remake()).index
+    index = parseIndex(bytes, info.sizeBytes)
     return index
   })
 
@@ -137,6 +130,11 @@ export function openSpilledPack(
   }
 
   const loadIndex = single(async (): Promise<PackIndex> => {
+    const found = await findIndex(place, info)
+    if (found !== null) {
+      index = parseIndex(found, info.bytes)
+      return index
+    }
     const pack = await fetch()
     index = parseIndex(await indexPack(pack), pack.length)
     held = pack
@@ -152,9 +150,12 @@ export function openSpilledPack(
     if (!part) throw new Error('not in the cache folder')
     return part
   }
+  const fetchBehind = single(async () => void (await cache?.write(name, await fetch())))
+
   const far: ReadRange = async (start, end) => {
     const part = await fetchRange(place, keys.spilledPack(info.name), start, end)
     if (!part) throw new Error(`packs/${info.name} is gone`)
+    if (cache && info.bytes <= wholePackBytes) void fetchBehind().catch(() => {})
     return part
   }
 
@@ -168,6 +169,24 @@ export function openSpilledPack(
       return readPacked(oid, loaded, near).catch(() => readPacked(oid, loaded, far))
     },
   }
+}
+
+const indexNameOf = (packSha256: string) => `pack-${packSha256}.idx`
+
+/** The index of a pack: in the cache folder, else beside the checkpoints. @returns null where neither has the one that is meant */
+async function findIndex(
+  place: PackPlace,
+  { sha256: packSha256, indexSha256 }: { sha256: string; indexSha256?: string },
+): Promise<Buffer | null> {
+  if (indexSha256 === undefined) return null
+  const { keys, cache } = place
+  const name = indexNameOf(packSha256)
+  const near = await cache?.read(name)
+  if (near && sha256(near) === indexSha256) return near
+  const far = await fetchWhole(place, keys.checkpointIndex(packSha256))
+  if (far === null || sha256(far) !== indexSha256) return null
+  void cache?.write(name, far)
+  return far
 }
 
 async function fetchWhole(place: PackPlace, key: string): Promise<Buffer | null> {

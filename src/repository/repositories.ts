@@ -262,6 +262,7 @@ function createViews(log: Log): () => View {
       newest = snapshot
       view = {
         seq: snapshot.seq,
+        lastKind: snapshot.kind,
         exists: exists(snapshot),
         format: snapshot.format,
         defaultBranch: snapshot.defaultBranch,

@@ -9,6 +9,7 @@
 
 import type { ErrorCode } from '../errors.ts'
 import type { Commit, Identity, Oid, Tree } from '../git/objects.ts'
+import type { EntryKind, SpilledPack } from './entry.ts'
 
 declare const projectBrand: unique symbol
 /** A project's name as people know it, already checked (`parseProjectName`). */
@@ -18,6 +19,8 @@ export type ProjectName = string & { readonly [projectBrand]: true }
 export interface View {
   /** Sequence of the newest entry; 0 for an empty log. */
   readonly seq: number
+  /** Kind of the newest entry; null for an empty log. */
+  readonly lastKind: EntryKind | null
   /** Whether the project exists: its default branch does. */
   readonly exists: boolean
   /** The format of the tree layout, as the tail says. */
@@ -48,7 +51,17 @@ export interface Draft extends View {
   deleteBranch(branch: string): void
   /** Deletes every branch and tag: the project is gone until it is created again. */
   deleteAll(): void
-  /** Begins an incarnation: sets the format and the default branch, which `commit` must then make. */
+  /**
+   * Takes over what an import brings: all branches and tags (others are deleted), whose objects lie in packs that are acknowledged
+   * or in the log already. After `begin` it is what the incarnation begins with.
+   * @param options.prerequisites parents of commits in the packs that lie outside of them
+   */
+  adopt(options: {
+    refs: ReadonlyMap<string, Oid>
+    packs: readonly SpilledPack[]
+    prerequisites: readonly Oid[]
+  }): void
+  /** Begins an incarnation: sets the format and the default branch, which `commit` or `adopt` must then make. */
   begin(options: { format: number; defaultBranch: string }): void
   /** Says which layout the trees have from this entry on, and from which format on a build may read and write it. */
   setFormat(options: { format: number; minReader: number; minWriter: number }): void
@@ -76,7 +89,7 @@ export interface ReadOptions {
 }
 
 /** What travels in an entry by itself, and what shares one. */
-export type WriteKind = 'create' | 'commit' | 'upgrade' | 'delete'
+export type WriteKind = 'create' | 'import' | 'commit' | 'upgrade' | 'delete'
 
 export interface WriteRequest {
   kind: WriteKind

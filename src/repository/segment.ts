@@ -30,6 +30,7 @@ export interface SpilledInfo {
   name: string
   bytes: number
   sha256: string
+  indexSha256?: string
   /** The entry that names it. */
   seq: number
   incarnation: number

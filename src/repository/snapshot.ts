@@ -1,7 +1,7 @@
 /** The state of a project after an entry, and the one rule that leads from entry to entry. */
 import type { Oid } from '../git/objects.ts'
 import { parseRfc3339 } from '../git/time.ts'
-import { type Entry, EntryError } from './entry.ts'
+import { type Entry, EntryError, type EntryKind } from './entry.ts'
 
 /** What a log says after its newest applied entry; never changed, only replaced. */
 export interface Snapshot {
@@ -9,6 +9,8 @@ export interface Snapshot {
   readonly seq: number
   /** sha256 of the whole newest entry, hex; null for an empty log. */
   readonly hash: string | null
+  /** Of the newest entry; null for an empty log. */
+  readonly kind: EntryKind | null
   /** Every ref but the transaction's. */
   readonly refs: ReadonlyMap<string, Oid>
   readonly format: number
@@ -22,6 +24,7 @@ export interface Snapshot {
 export const emptySnapshot: Snapshot = {
   seq: 0,
   hash: null,
+  kind: null,
   refs: new Map(),
   format: 0,
   minReader: 0,
@@ -58,6 +61,7 @@ export function snapshotOf(entry: Entry): Snapshot {
   return {
     seq: entry.seq,
     hash: entry.hash,
+    kind: transaction.kind,
     refs: entry.refs,
     format: transaction.format,
     minReader: transaction.minReader,
