@@ -10,6 +10,9 @@ RUN npm run build
 RUN npm prune --omit=dev --no-audit --no-fund
 RUN mkdir -p empty
 
+# The same Debian with git in it.
+FROM node:24 AS git
+
 FROM node:24-slim
 WORKDIR /app
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 STORE_URL=file:/data/store CACHE_DIR=/cache
@@ -19,6 +22,8 @@ COPY --from=build /app/package.json ./package.json
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist/src ./dist/src
 COPY --from=build /app/dist/migrations ./dist/migrations
+# For `import`, which uses nothing of git but this one program. What it links to (libpcre2-8, libz) is in every Debian, for dpkg needs both.
+COPY --from=git /usr/bin/git /usr/bin/git
 COPY --from=build --chown=10001:10001 /app/empty /data
 COPY --from=build --chown=10001:10001 /app/empty /cache
 USER 10001:10001

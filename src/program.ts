@@ -3,16 +3,16 @@
  * from the first moment, as process 1 too.
  *
  * Exit codes: 0 done, 1 a setting is wrong or the service failed, 2 it was called wrongly, 78 this build cannot handle what the
- * store holds; those of `migrate` and `accept-restore` are told there.
+ * store holds; those of `migrate` and `accept-restore` are told there, those of `import` and `export` in `transfer.ts`.
  */
 import type { Migration } from './cluster/migration.ts'
 import { onFirstSignal } from './lifecycle.ts'
 
-const verbs = ['serve', 'migrate', 'accept-restore', 'help', 'version'] as const
+const verbs = ['serve', 'migrate', 'accept-restore', 'import', 'export', 'help', 'version'] as const
 type Verb = (typeof verbs)[number]
 
 /** Verbs that judge what stands behind them themselves. */
-const withWords = new Set<Verb | undefined>(['migrate', 'accept-restore'])
+const withWords = new Set<Verb | undefined>(['migrate', 'accept-restore', 'import', 'export'])
 
 const aliases = new Map<string, Verb>([
   ['--help', 'help'],
@@ -45,6 +45,8 @@ const run: Record<Verb, (words: string[], build: Build) => Promise<void>> = {
     const migrations = await build.migrations()
     process.exit(await acceptRestoreVerb({ words, environment: process.env, migrations }))
   },
+  import: (words, build) => transfer('import', words, build),
+  export: (words, build) => transfer('export', words, build),
   async help() {
     const { usage } = await import('./usage.ts')
     process.stdout.write(usage())
@@ -53,6 +55,13 @@ const run: Record<Verb, (words: string[], build: Build) => Promise<void>> = {
     const { version } = await import('./version.ts')
     process.stdout.write(`${version()}\n`)
   },
+}
+
+async function transfer(verb: 'import' | 'export', words: string[], build: Build): Promise<void> {
+  const stop = signalled()
+  const { transfer } = await import('./transfer.ts')
+  const migrations = await build.migrations()
+  process.exit(await transfer({ verb, words, environment: process.env, stop, migrations }))
 }
 
 /** Resolves at the first SIGTERM or SIGINT. */

@@ -5,6 +5,8 @@ export interface Progress {
   what: string
   visited: number
   total: number
+  /** What is counted, after a space; projects unless told. */
+  unit?: string
 }
 
 export interface ProgressLine {
@@ -38,8 +40,8 @@ export function createProgressLine(
       if (nowMs() - shownMs < everyMs && !(stream.isTTY && isLast)) return
       shownMs = nowMs()
       isBarShown = stream.isTTY === true
-      const { what, visited, total } = progress
-      stream.write(isBarShown ? bar(progress) : `${what}: ${visited} of ${total} projects\n`)
+      const { what, visited, total, unit = ' projects' } = progress
+      stream.write(isBarShown ? bar(progress) : `${what}: ${visited} of ${total}${unit}\n`)
     },
     end() {
       if (isBarShown) stream.write('\n')

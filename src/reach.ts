@@ -1,3 +1,4 @@
+/** How a verb that is run once gets hold of its store. */
 import { type Contact, makeContact } from './contact.ts'
 import { silent } from './observe.ts'
 import { openStoreIdentity } from './store/identity.ts'

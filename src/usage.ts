@@ -10,6 +10,8 @@ Verbs
   migrate status       tells formats, replicas and who blocks
   migrate to <format>  takes every project to a format, up or down
   accept-restore       lets a project go on whose log lost entries in the bucket
+  import               brings a repository in as a project, with its whole history
+  export               writes a project as a bare repository
   help                 prints this
   version              prints the version
 
@@ -27,6 +29,21 @@ Flags of accept-restore
   --dry-run              only says what is there, and what would become of it
 
   Both exit with 0 done, 1 more to do, 2 failed, 3 refused; to run them again is always right.
+
+Flags of import and export
+  --project <name>          one project
+  --all                     (import) every repository and bundle in the folder, named as its project; (export) every project
+  --from <path>             (import) a bare repository, a clone, a Keptn volume's folder of a project, or a bundle
+  --to <folder>             (export) absent or empty; with --all a folder for <project>.git
+  --update                  (import) brings what is new to a project that was imported before, where nobody wrote to it since
+  --default-branch <name>   (import) the project's own branch, where it cannot be told
+  --remote <name>           (import) takes the branches as this remote had them
+  --no-tags                 (import) leaves out tags
+  --any-layout              (import) takes what is no project of Keptn
+  --dry-run                 (import) does everything but write
+  --json                    one line of JSON on stdout
+
+  They exit with 0 done, 1 some of all are not done, 2 failed, 3 refused. import needs the program git.
 
 Variables (those marked * may be given as the path of a file, <VARIABLE>_FILE)
 ${Object.values<Row>(settings).map(row).join('')}`

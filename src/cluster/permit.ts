@@ -34,14 +34,24 @@ export async function permit(options: {
 }
 
 function refusalOf(
-  { expanded, proposed, agreed }: ClusterState,
+  { expanded, ...state }: ClusterState,
   { format, formats }: { format: number; formats: Formats },
 ): string | null {
   if (!canHandle(formats, format)) return `this build writes ${inWords(formats.writes)}`
   if (expanded < format) return `nobody has expanded to format ${format} yet`
-  const target = proposed ?? (agreed?.reached === false ? agreed : null)
+  const target = targetOf(state)
   if (target === null || target.format === format) return null
   return `projects are being converted to format ${target.format}`
+}
+
+/** Whether the log says that projects may have a format, and that none is being converted to another. */
+export function mayHave({ proposed, agreed, formats }: ClusterState, format: number): boolean {
+  const target = targetOf({ proposed, agreed })
+  return formats.includes(format) && (target === null || target.format === format)
+}
+
+function targetOf({ proposed, agreed }: Pick<ClusterState, 'proposed' | 'agreed'>) {
+  return proposed ?? (agreed?.reached === false ? agreed : null)
 }
 
 async function blockedBy(options: {
