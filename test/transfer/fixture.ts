@@ -1,7 +1,9 @@
 /** Imports and exports within this process, over a store of their own. */
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import * as assert from 'uvu/assert'
+import type { Oid } from '../../src/git/objects.ts'
 import type { ProjectName } from '../../src/repository/repository.ts'
+import { parseResourcePath } from '../../src/resources/paths.ts'
 import { systemClock, systemRandomness } from '../../src/system-clock.ts'
 import { exportProject } from '../../src/transfer/export-project.ts'
 import { openGit } from '../../src/transfer/git.ts'
@@ -14,7 +16,7 @@ import {
 import { Refusal } from '../../src/transfer/refusal.ts'
 import { finish, replay } from '../git/replay.ts'
 import { type StockGit, stockGit } from '../git/stock-git.ts'
-import { resourcesOver } from '../resources/fixture.ts'
+import { readContext, resourcesOver, serviceScope, writeContext } from '../resources/fixture.ts'
 import { makeFolder, removeFolder } from '../support/processes.ts'
 import { type Bench, committer, openBench, projectName } from '../support/repositories.ts'
 
@@ -102,11 +104,30 @@ export async function openTransfers(): Promise<Transfers> {
       removeFolder(folder)
     },
   }
-  mkdirSync(folder, { recursive: true })
   return self
 }
 
-export const allRefs = (format = '%(objectname) %(refname)') => [
-  'for-each-ref',
-  `--format=${format}`,
-]
+export const carts = (stage: string) => serviceScope(stage, 'carts', 'sockshop')
+const slo = parseResourcePath('slo.yaml')
+
+/** Reads the file that every test project has in both stages. */
+export async function readSlo(
+  { resources }: Transfers,
+  stage: string,
+  at?: string,
+): Promise<string> {
+  const context = readContext(at === undefined ? {} : { at: at as Oid })
+  return (await resources.readFile(carts(stage), slo, context)).content.toString()
+}
+
+/** Writes it. @returns the commit */
+export async function writeSlo(
+  { resources }: Transfers,
+  stage: string,
+  content: string,
+): Promise<string> {
+  const files = [{ path: slo, content: Buffer.from(content) }]
+  const { status, commit } = await resources.writeFiles(carts(stage), files, 200, writeContext())
+  assert.is(status, 200)
+  return commit as string
+}

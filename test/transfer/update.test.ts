@@ -2,11 +2,8 @@
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Oid } from '../../src/git/objects.ts'
-import { parseResourcePath } from '../../src/resources/paths.ts'
-import { readContext, serviceScope, writeContext } from '../resources/fixture.ts'
 import { requireServers } from '../support/servers.ts'
-import { openTransfers, type Transfers } from './fixture.ts'
+import { openTransfers, readSlo, type Transfers, writeSlo } from './fixture.ts'
 import { branchProject, commitFiles, directoryProject, git, refsOf } from './keptn-repositories.ts'
 
 const test = suite<{ on: Transfers; source: string }>('catching up')
@@ -17,8 +14,6 @@ test.before.each(async (context) => {
 test.after.each(({ on }) => on.close())
 const whenAble = requireServers('catching up', 'git') ? test : test.skip
 
-const slo = parseResourcePath('slo.yaml')
-const carts = (stage: string) => serviceScope(stage, 'carts', 'sockshop')
 const update = { update: true }
 
 function commitTo(source: string, branch: string, content: string): void {
@@ -47,9 +42,7 @@ whenAble(
       [before, '[dev, 2]'],
       [middle, '[a]'],
     ] as const) {
-      const context = readContext({ at: commit as Oid })
-      const { content } = await on.resources.readFile(carts('dev'), slo, context)
-      assert.is(content.toString(), `objectives: ${expected}\n`)
+      assert.is(await readSlo(on, 'dev', commit), `objectives: ${expected}\n`)
     }
     on.rebuilt((stock) => {
       assert.is(refsOf(stock.dir), refsOf(source))
@@ -62,12 +55,10 @@ whenAble(
   'what somebody wrote here since stays, and the update is refused',
   async ({ on, source }) => {
     await on.bring(source)
-    const files = [{ path: slo, content: Buffer.from('objectives: [here]\n') }]
-    await on.resources.writeFiles(carts('dev'), files, 200, writeContext())
+    await writeSlo(on, 'dev', 'objectives: [here]\n')
     commitTo(source, 'dev', 'objectives: [there]\n')
     assert.match(await on.refused(source, update), /^somebody has written to project sockshop here/)
-    const { content } = await on.resources.readFile(carts('dev'), slo, readContext())
-    assert.is(content.toString(), 'objectives: [here]\n')
+    assert.is(await readSlo(on, 'dev'), 'objectives: [here]\n')
   },
 )
 
@@ -75,14 +66,13 @@ whenAble('a write that comes while it works wins', async ({ on, source }) => {
   await on.bring(source)
   commitTo(source, 'dev', 'objectives: [there]\n')
   const { store } = on.target
-  const files = [{ path: slo, content: Buffer.from('objectives: [here]\n') }]
   let written = false
   on.target = {
     ...on.target,
     store: {
       ...store,
       async put(...words) {
-        if (!written) await on.resources.writeFiles(carts('prod'), files, 200, writeContext())
+        if (!written) await writeSlo(on, 'prod', 'objectives: [here]\n')
         written = true
         return store.put(...words)
       },
@@ -96,7 +86,7 @@ whenAble(
   'a history that was replaced is refused, and so is another structure',
   async ({ on, source }) => {
     await on.bring(source)
-    git(source, ['tag', '--force', 'light', 'main'])
+    git(source, ['tag', '--force', 'light', 'dev'])
     assert.match(await on.refused(source, update), /^the history of refs\/tags\/light was replaced/)
     git(source, ['tag', '--force', 'light', 'dev~1'])
     git(source, ['branch', '--quiet', '--force', 'dev', 'dev~1'])
