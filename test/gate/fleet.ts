@@ -7,7 +7,6 @@ import type { Chance } from '../support/chance.ts'
 import { waitFor } from '../support/processes.ts'
 import { send } from '../support/send.ts'
 import { type Service, startService } from '../support/service.ts'
-import type { Layer4 } from './l4.ts'
 import type { GateTimes } from './times.ts'
 
 /** What becomes the replica: which build, with which settings. */
@@ -16,6 +15,19 @@ export interface Build {
   /** What node runs. */
   program: string
   env: Record<string, string>
+}
+
+/** Who is told which replicas there are. */
+export interface Endpoints {
+  add(port: number): void
+  remove(port: number): void
+}
+
+/** What became of a replica, and when, by the machine's clock. */
+export interface Step {
+  atMs: number
+  build: string
+  what: 'ready' | 'SIGTERM' | 'ended'
 }
 
 /** How a replica ended. */
@@ -39,6 +51,9 @@ export interface Replica {
 export interface Fleet {
   readonly replicas: readonly Replica[]
   readonly endings: readonly Ending[]
+  readonly steps: readonly Step[]
+  /** How many were replaced. */
+  readonly replacements: number
   /** Starts one more and brings it into service. */
   grow(build: Build): Promise<Replica>
   /** Replaces the oldest: the new one first. Returns once the old one is terminating, as a Deployment goes on. */
@@ -53,17 +68,24 @@ export interface Fleet {
 
 /** A fleet with no replica yet. */
 export function createFleet(options: {
-  layer4: Layer4
+  endpoints: readonly Endpoints[]
   times: GateTimes
   chance: Chance
   say: (line: string) => void
+  /** Ends whatever it waits for. */
+  signal?: AbortSignal
 }): Fleet {
-  const { layer4, times, chance, say } = options
+  const { endpoints, times, chance, say, signal } = options
   const replicas: Replica[] = []
   const endings: Ending[] = []
+  const steps: Step[] = []
+  let replacements = 0
   const terminating = new Set<Promise<void>>()
   const services: Service[] = []
-  const within = ([from, to]: readonly [number, number]) => sleep(chance.between(from, to))
+  const wait = (ms: number) => sleep(ms, undefined, { ...(signal && { signal }) })
+  const within = ([from, to]: readonly [number, number]) => wait(chance.between(from, to))
+  const note = (what: Step['what'], { name }: Build) =>
+    void steps.push({ atMs: Date.now(), build: name, what })
 
   async function grow(build: Build): Promise<Replica> {
     const startedMs = performance.now()
@@ -81,25 +103,36 @@ export function createFleet(options: {
       send(service.url, { method: 'GET', path: '/readyz' }).then(({ status }) => status === 200)
     await waitFor(ready, { what: 'a new replica to be ready', timeoutMs: 30_000 })
     say(`replica ${service.port} was ready after ${Math.round(performance.now() - startedMs)} ms`)
-    await sleep(times.minReadyMs)
+    await wait(times.minReadyMs)
     const replica = { build, service }
     replicas.push(replica)
     await within(times.addMs)
-    layer4.add(service.port)
+    for (const one of endpoints) one.add(service.port)
+    note('ready', build)
     return replica
   }
 
   function terminate(replica: Replica): void {
     replicas.splice(replicas.indexOf(replica), 1)
-    const ended = endOf(replica).finally(() => terminating.delete(ended))
+    const ended = Promise.all([forget(replica), end(replica)])
+      .then(() => {})
+      .catch((error) => {
+        if (!signal?.aborted) throw error
+      })
+      .finally(() => terminating.delete(ended))
     terminating.add(ended)
   }
 
-  async function endOf({ build, service }: Replica): Promise<void> {
-    const leaving = within(times.removeMs).then(() => layer4.remove(service.port))
+  /** Whoever sends to it learns that it goes, which may be after it does. */
+  async function forget({ service }: Replica): Promise<void> {
+    await within(times.removeMs)
+    for (const one of endpoints) one.remove(service.port)
+  }
+
+  async function end({ build, service }: Replica): Promise<void> {
     const startedMs = performance.now()
-    await sleep(times.preStopMs)
-    await leaving
+    await wait(times.preStopMs)
+    note('SIGTERM', build)
     const signalledMs = performance.now()
     const before = requestsOf(service)
     let killed = false
@@ -110,6 +143,7 @@ export function createFleet(options: {
     }, graceLeftMs)
     const exit = await service.stop()
     clearTimeout(timer)
+    note('ended', build)
     const drainMs = Math.round(performance.now() - signalledMs)
     const servedDraining = requestsOf(service) - before
     endings.push({ build: build.name, exit, drainMs, killed, servedDraining })
@@ -119,11 +153,18 @@ export function createFleet(options: {
   return {
     replicas,
     endings,
+    steps,
+    get replacements() {
+      return replacements
+    },
     grow,
     async replace(build) {
       const [oldest] = replicas
       const { service } = await grow(build)
-      if (oldest !== undefined) terminate(oldest)
+      if (oldest !== undefined) {
+        terminate(oldest)
+        replacements++
+      }
       say(`replica ${service.port} took over from ${oldest?.service.port}`)
     },
     async settled() {

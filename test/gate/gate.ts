@@ -8,64 +8,84 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { clientOf, readBucketLog } from '../support/bucket-log.ts'
 import { send } from '../support/send.ts'
 import { startService } from '../support/service.ts'
-import { type Ledger, readBack, readLedger } from './ledger.ts'
-import type { LoadSettings } from './load.ts'
-import { startLoad } from './loading.ts'
-import { buildReport, type Report } from './report.ts'
+import type { GatewayOptions, Mode } from './gateway.ts'
+import { compareBucket, type Ledger, readBack, readLedger } from './ledger.ts'
+import type { LoadSettings, LoadSummary } from './load.ts'
+import { type Loading, startLoad } from './loading.ts'
+import { compareRebuilt } from './rebuild.ts'
+import { buildReport, cutShort, type Report } from './report.ts'
 import type { Scenario } from './scenarios.ts'
 import { openStand, type Stand } from './stand.ts'
 import { type GateTimes, thirdOfReal } from './times.ts'
+import { watchForRed } from './watch.ts'
 
-export interface GateOptions {
+export interface GateOptions extends Pick<GatewayOptions, 'idleMs'> {
   scenario: Scenario
+  /** How the gateway reaches the replicas: the scenario's own way, or A, unless told. */
+  mode?: Mode
   perSecond: number
+  /** POSTs beside the mix. */
+  postsPerSecond?: number
+  /** Long requests that are under way at any time, default 4. */
+  longRequests?: number
+  /** Between the gateway and the replicas, each way; default 0. */
+  latencyMs?: number
   seed: number
   times?: GateTimes
+  /** How long there is load before the first step and after the last, milliseconds; what latencies are compared with. */
+  steadyMs?: number
+  /** Whether nobody else uses the machine, so that latencies may be judged. */
+  quiet?: boolean
+  /** Ends with whatever makes it red first. */
+  stopsAtFirstRed?: boolean
   say?: (line: string) => void
 }
 
 /** Where the load has its files, beneath a project. */
 export const scope = '/stage/production/service/carts'
-/** Before the first step of a scenario and after its last. */
-const steadyMs = 3_000
 
 /** Plays one scenario under load. @returns what was seen; nothing is thrown for a red one */
 export async function runGate(options: GateOptions): Promise<Report> {
-  const { scenario, perSecond, seed, times = thirdOfReal, say = () => {} } = options
-  const stand = await openStand({ times, seed, say })
+  const { scenario, seed, times = thirdOfReal, say = () => {}, latencyMs, idleMs } = options
+  const mode = options.mode ?? scenario.mode ?? 'A'
+  const over = new AbortController()
+  const stand = await openStand({
+    mode,
+    times,
+    seed,
+    say,
+    signal: over.signal,
+    ...(latencyMs && { latencyMs }),
+    ...(idleMs && { idleMs }),
+  })
   const { fleet, layer4, gateway } = stand
   try {
     const { replicas = 3, begin = 'previous' } = scenario
     for (let count = 0; count < replicas; count++) await fleet.grow(stand.build(begin))
-    const load = loadOf(stand, { perSecond, seed })
+    await gateway.caughtUp()
+    const load = loadOf(stand, options)
     const projects = [...load.projects, ...load.longProjects, ...load.slowProjects]
     for (const project of projects) await makeProject(layer4.url, project)
 
-    const loading = startLoad(load)
-    let summary: Awaited<ReturnType<typeof loading.stop>>
-    let faults: string[]
-    try {
-      await sleep(steadyMs)
-      faults = await scenario.play(stand)
-      await fleet.settled()
-      await sleep(steadyMs)
-      summary = await loading.stop()
-    } finally {
-      await loading.kill()
-    }
+    const played = await playUnderLoad({ stand, load, options, over })
+    if ('red' in played) return cutShort(played.red, fleet.replacements)
 
     say('reading everything back')
     const ledger = readLedger(load.ledgerPath)
-    const lost = await readBackEverywhere(stand, ledger)
+    const wrong = await readBackEverywhere(stand, ledger)
     await fleet.stop()
     const served = fleet.endings.reduce((sum, { servedDraining }) => sum + servedDraining, 0)
     return buildReport({
+      title: `${scenario.name}, mode ${mode}: ${scenario.title}`,
       ledger,
-      summary,
+      ...played,
       witness: gateway.witness(),
       endings: fleet.endings,
-      lost,
-      faults: [...faults, ...layer4.refused.map((why) => `connection: ${why}`)],
+      steps: fleet.steps,
+      replacements: fleet.replacements,
+      quiet: options.quiet ?? false,
+      wrong,
+      faults: [...played.faults, ...layer4.refused.map((why) => `connection: ${why}`)],
       notes: [`${served} requests served after SIGTERM`],
     })
   } finally {
@@ -73,37 +93,104 @@ export async function runGate(options: GateOptions): Promise<Report> {
   }
 }
 
-function loadOf(stand: Stand, settings: Pick<LoadSettings, 'perSecond' | 'seed'>): LoadSettings {
+interface Played {
+  summary: LoadSummary
+  /** By the machine's clock: before the first step and after the last. */
+  upgrades: { fromMs: number; toMs: number }
+  /** What the scenario itself says. */
+  faults: string[]
+}
+
+async function playUnderLoad(parts: {
+  stand: Stand
+  load: LoadSettings
+  options: GateOptions
+  over: AbortController
+}): Promise<Played | { red: string[] }> {
+  const { stand, load, options, over } = parts
+  const { ledgerPath } = load
+  const loading = startLoad(load)
+  let red: string[] = []
+  const endWatch = watchForRed({ ...stand, ledgerPath }, (failures) => {
+    stand.say(`red: ${failures[0]}`)
+    if (!options.stopsAtFirstRed) return
+    red = failures
+    over.abort()
+  })
+  try {
+    const playing = play({ stand, loading, options, signal: over.signal })
+    const cut = new Promise((resolve) => over.signal.addEventListener('abort', resolve))
+    await Promise.race([playing, cut])
+    // What waits for the end of a replica waits no longer.
+    if (over.signal.aborted) await stand.fleet.dispose()
+    return await playing
+  } catch (error) {
+    if (!over.signal.aborted) throw error
+    return { red }
+  } finally {
+    endWatch()
+    await loading.kill()
+  }
+}
+
+async function play(parts: {
+  stand: Stand
+  loading: Loading
+  options: GateOptions
+  signal: AbortSignal
+}): Promise<Played> {
+  const { stand, loading, options, signal } = parts
+  const steady = () => sleep(options.steadyMs ?? 3_000, undefined, { signal })
+  await steady()
+  const fromMs = Date.now()
+  const faults = await options.scenario.play(stand)
+  await stand.fleet.settled()
+  const toMs = Date.now()
+  await steady()
+  return { faults, upgrades: { fromMs, toMs }, summary: await loading.stop() }
+}
+
+function loadOf(stand: Stand, options: GateOptions): LoadSettings {
+  const { perSecond, postsPerSecond = 0, longRequests = 4, seed } = options
   const named = (kind: string, count: number) =>
     Array.from({ length: count }, (_, index) => `${kind}-${index}`)
   return {
-    ...settings,
+    perSecond,
+    postsPerSecond,
+    seed,
     gatewayUrl: stand.gateway.url,
     serviceUrl: stand.layer4.url,
     scope,
     projects: named('short', 3),
-    longProjects: named('long', 4),
+    longProjects: named('long', longRequests),
     slowProjects: named('slow', 2),
     slowMs: stand.times.slowMs,
     ledgerPath: join(stand.folder, 'ledger'),
   }
 }
 
-/** Through every replica, through one with empty caches, and from the bucket. @returns a sentence for whatever is not as told */
+/** Through every replica, through one with empty caches, from the bucket, and by stock git. @returns a sentence for whatever is not as told */
 async function readBackEverywhere(stand: Stand, ledger: Ledger): Promise<string[]> {
-  const { fleet, minio, place } = stand
+  const { fleet, minio, place, folder } = stand
   const [replica] = fleet.replicas
   if (replica === undefined) throw new Error('no replica is left to read back through')
+  const client = clientOf(minio)
+  const wrong: string[] = []
   const cold = await startService(replica.build)
   try {
-    const urls = [...fleet.replicas.map(({ service }) => service.url), cold.url]
-    const lost: string[] = []
-    for (const url of urls) lost.push(...(await readBack(ledger, url, scope)))
-    const readLog = (project: string) => readBucketLog(clientOf(minio), { ...place, project })
-    return [...lost, ...(await compareBucket(ledger, readLog))]
+    for (const { url } of [...fleet.replicas.map(({ service }) => service), cold]) {
+      wrong.push(...(await readBack(ledger, url, scope)))
+      stand.say(`read back through ${url}`)
+    }
   } finally {
     await cold.dispose()
   }
+  const readLog = (project: string) => readBucketLog(client, { ...place, project })
+  wrong.push(...(await compareBucket(ledger, readLog)))
+  stand.say('read back from the log')
+  const rebuilt = await compareRebuilt(ledger, { client, ...place, folder })
+  stand.say(`${rebuilt.entries} entries read back by stock git`)
+  return [...wrong, ...rebuilt.wrong]
 }
 
 /** Makes a project with the stage and the service of `scope`. */
@@ -115,28 +202,4 @@ export async function makeProject(url: string, project: string): Promise<void> {
   await post('/v1/project', { projectName: project })
   await post(`/v1/project/${project}/stage`, { stageName: 'production' })
   await post(`/v1/project/${project}/stage/production/service`, { serviceName: 'carts' })
-}
-
-/** The log itself as the last witness: each acknowledged write is one commit, and there is none that nobody sent. */
-export async function compareBucket(
-  ledger: Ledger,
-  readLog: (project: string) => Promise<{ messages: Map<string, number>; faults: string[] }>,
-): Promise<string[]> {
-  const wrong: string[] = []
-  const sent = new Set(ledger.lines.map(({ id }) => id))
-  const commits = new Map<string, number>()
-  for (const project of ledger.files.keys()) {
-    const { messages, faults } = await readLog(project)
-    wrong.push(...faults.map((fault) => `${project}: ${fault}`))
-    for (const [message, count] of messages) commits.set(message, count)
-  }
-  for (const id of ledger.acknowledged.keys()) {
-    const count = commits.get(id) ?? 0
-    if (count !== 1) wrong.push(`${id} was acknowledged, and is ${count} times in the log`)
-  }
-  for (const [message, count] of commits) {
-    if (message.startsWith('load ') && !sent.has(message)) wrong.push(`nobody sent ${message}`)
-    if (count > 1 && !ledger.acknowledged.has(message)) wrong.push(`${message} is there twice`)
-  }
-  return wrong
 }

@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { Transform } from 'node:stream'
 
 export interface Layer4 {
   readonly port: number
@@ -17,8 +18,11 @@ export interface Layer4 {
   stop(): Promise<void>
 }
 
-/** Listens on a free port, with no endpoint behind it yet. */
-export async function startLayer4(): Promise<Layer4> {
+/**
+ * Listens on a free port, with no endpoint behind it yet.
+ * @param options.latencyMs how long bytes and ends are on their way, each way; default 0
+ */
+export async function startLayer4({ latencyMs = 0 } = {}): Promise<Layer4> {
   const endpoints: number[] = []
   const refused: string[] = []
   const sockets = new Set<Socket>()
@@ -48,8 +52,8 @@ export async function startLayer4(): Promise<Layer4> {
     upstream.once('error', ({ message }) => {
       if (upstream.connecting || /ECONNREFUSED/.test(message)) refused.push(message)
     })
-    join(client, upstream)
-    join(upstream, client)
+    join(client, upstream, latencyMs)
+    join(upstream, client, latencyMs)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -72,10 +76,18 @@ export async function startLayer4(): Promise<Layer4> {
 }
 
 /** Passes bytes, an end as an end, and a reset as a reset. */
-function join(from: Socket, to: Socket): void {
-  from.pipe(to)
+function join(from: Socket, to: Socket, latencyMs: number): void {
+  if (latencyMs === 0) from.pipe(to)
+  else from.pipe(lateBy(latencyMs)).pipe(to)
   from.once('close', (hadError) => {
     if (hadError) to.resetAndDestroy()
     else if (!from.readableEnded) to.destroy()
+  })
+}
+
+function lateBy(latencyMs: number): Transform {
+  return new Transform({
+    transform: (chunk, _encoding, done) => void setTimeout(done, latencyMs, null, chunk),
+    flush: (done) => void setTimeout(done, latencyMs),
   })
 }

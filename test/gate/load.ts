@@ -8,7 +8,7 @@ import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { chanceOf } from '../support/chance.ts'
 import { type Answered, jsonOf, type Sent, send } from '../support/send.ts'
-import type { LedgerLine } from './ledger.ts'
+import { blobOf, type LedgerLine } from './ledger.ts'
 
 export interface LoadSettings {
   /** Keptn's gateway, where clients from outside come in. */
@@ -26,11 +26,15 @@ export interface LoadSettings {
   perSecond: number
   /** Nothing but POSTs, which nobody on the way would send twice. */
   postsOnly?: boolean
+  /** POSTs beside the mix, default none. */
+  postsPerSecond?: number
   ledgerPath: string
   seed: number
 }
 
 export interface LoadSummary {
+  /** When the load began, by the machine's clock. */
+  startedAtMs: number
   scheduled: number
   /** Sent within three seconds of their time. */
   onTime: number
@@ -38,7 +42,10 @@ export interface LoadSummary {
 }
 
 type Request = Sent & { base: string; check(answer: Answered): string | undefined }
-type Draft = Pick<LedgerLine, 'id' | 'kind' | 'project' | 'file' | 'content'>
+type Draft = Pick<LedgerLine, 'id' | 'kind' | 'project' | 'file'> & {
+  /** What a write writes; null for a delete. */
+  content?: string | null
+}
 
 const timeoutMs = 30_000
 const fileBytes = 2_700
@@ -48,12 +55,14 @@ const filesPerFolder = 40
 
 /** Loads until told to stop, then waits for what is under way. */
 export async function runLoad(settings: LoadSettings, stop: Promise<unknown>) {
-  const { gatewayUrl, serviceUrl, scope, projects, perSecond } = settings
+  const { gatewayUrl, serviceUrl, scope, projects, postsPerSecond = 0 } = settings
+  const perSecond = settings.perSecond + postsPerSecond
   const chance = chanceOf(settings.seed)
   const keeping = new Agent({ keepAlive: true })
   const closing = new Agent({ keepAlive: false })
   const ledger = createWriteStream(settings.ledgerPath)
   const startedMs = performance.now()
+  const summary: LoadSummary = { startedAtMs: Date.now(), scheduled: 0, onTime: 0, seconds: 0 }
   const recent: Draft[] = []
   const resting = projects.flatMap((project) =>
     Array.from({ length: rewritten }, (_, index): Draft => {
@@ -71,7 +80,9 @@ export async function runLoad(settings: LoadSettings, stop: Promise<unknown>) {
       (error) => `${error.code ?? ''} ${error.message}`,
     )
     const tookMs = Math.round(performance.now() - sentMs)
-    const line: LedgerLine = { ...draft, sentMs: Math.round(sentMs - startedMs), tookMs }
+    const { content, ...told } = draft
+    const line: LedgerLine = { ...told, sentMs: Math.round(sentMs - startedMs), tookMs }
+    if (content !== undefined) line.blob = content === null ? null : blobOf(content)
     if (failure !== undefined) line.failure = failure
     ledger.write(`${JSON.stringify(line)}\n`)
     return failure === undefined
@@ -139,8 +150,9 @@ export async function runLoad(settings: LoadSettings, stop: Promise<unknown>) {
 
   /** Two thirds POST, a fifth GET of what was just written, the rest PUT and DELETE. */
   function arrive(): Promise<void> {
+    const isBeside = chance.happens(postsPerSecond / perSecond)
     const draw = chance.fraction()
-    if (settings.postsOnly || draw < 0.667) return post()
+    if (isBeside || settings.postsOnly || draw < 0.667) return post()
     return draw < 0.867 ? get() : rewrite()
   }
 
@@ -189,7 +201,6 @@ export async function runLoad(settings: LoadSettings, stop: Promise<unknown>) {
   void stop.then(() => {
     stopped = true
   })
-  const summary: LoadSummary = { scheduled: 0, onTime: 0, seconds: 0 }
   while (!stopped) {
     const dueMs = startedMs + (summary.scheduled * 1_000) / perSecond
     const earlyMs = dueMs - performance.now()
@@ -224,11 +235,12 @@ function checkWrite(status: number) {
 
 function checkRead(content: string | null | undefined) {
   return (answer: Answered) => {
+    if (answer.status === 404) return `stale: ${describe(answer)}`
     if (answer.status !== 200) return describe(answer)
-    if (answer.headers['x-configuration-stale'] !== undefined) return 'is stale'
+    if (answer.headers['x-configuration-stale'] !== undefined) return 'stale, and says so'
     const { resourceContent = '' } = jsonOf<{ resourceContent?: string }>(answer)
     if (Buffer.from(resourceContent, 'base64').toString('utf8') !== content)
-      return 'is not what was written'
+      return 'stale: is not what was written'
   }
 }
 

@@ -13,7 +13,7 @@ import { repositoryRoot } from '../support/programs.ts'
 import { type S3Server, type Server, startMinio, startRedis } from '../support/servers.ts'
 import { mainFile } from '../support/service.ts'
 import { type Build, createFleet, type Fleet } from './fleet.ts'
-import { type Gateway, startModeA } from './gateway.ts'
+import { type Gateway, type GatewayOptions, startGateway } from './gateway.ts'
 import { type Layer4, startLayer4 } from './l4.ts'
 import type { GateTimes } from './times.ts'
 
@@ -43,15 +43,20 @@ export interface Stand {
   close(): Promise<void>
 }
 
-export interface StandOptions {
+export interface StandOptions extends Pick<GatewayOptions, 'mode' | 'idleMs'> {
   times: GateTimes
   seed: number
+  /** Between the gateway and the replicas, each way. */
+  latencyMs?: number
+  /** Ends whatever the fleet waits for. */
+  signal?: AbortSignal
   say: (line: string) => void
 }
 
 const prefix = 'gate/'
 
-export async function openStand({ times, seed, say }: StandOptions): Promise<Stand> {
+export async function openStand(options: StandOptions): Promise<Stand> {
+  const { mode, idleMs, times, seed, latencyMs, signal, say } = options
   const opened: (() => Promise<unknown> | unknown)[] = []
   const close = async () => {
     for (const end of opened.reverse()) await end()
@@ -66,14 +71,33 @@ export async function openStand({ times, seed, say }: StandOptions): Promise<Sta
     const minio = open(await startMinio(), (server) => server.stop())
     const redis = open(await startRedis(), (server) => server.stop())
     const proxy = open(await startFaultProxy(minio.endpoint), (server) => server.stop())
-    const layer4 = open(await startLayer4(), (server) => server.stop())
-    const gateway = open(await startModeA(`127.0.0.1:${layer4.port}`), (server) => server.stop())
+    const layer4 = open(await startLayer4({ ...(latencyMs && { latencyMs }) }), (server) =>
+      server.stop(),
+    )
+    const chance = chanceOf(seed)
+    const gateway = open(
+      await startGateway({
+        mode,
+        service: `127.0.0.1:${layer4.port}`,
+        lateMs: () => chance.between(...times.laterMs),
+        ...(idleMs && { idleMs }),
+      }),
+      (server) => server.stop(),
+    )
     const bucket = await minio.createBucket()
     // What makes a request long: its objects do not fit into an entry, and the store takes its time with their pack.
     proxy.decide = ({ method, path }) =>
       method === 'PUT' && /\/long-\d+\/packs\//.test(path) ? { delayMs: times.longMs } : 'pass'
-    const chance = chanceOf(seed)
-    const fleet = open(createFleet({ layer4, times, chance, say }), (all) => all.dispose())
+    const fleet = open(
+      createFleet({
+        endpoints: [layer4, gateway],
+        times,
+        chance,
+        say,
+        ...(signal && { signal }),
+      }),
+      (all) => all.dispose(),
+    )
     const needed = {
       STORE_URL: `s3://${bucket}/${prefix.slice(0, -1)}?endpoint=${proxy.endpoint}`,
       AWS_ACCESS_KEY_ID: minio.accessKeyId,

@@ -10,6 +10,8 @@ export interface GateTimes {
   addMs: readonly [number, number]
   /** Until an endpoint that goes is gone everywhere. */
   removeMs: readonly [number, number]
+  /** How much later than the Service a gateway learns of either that knows the pods themselves. */
+  laterMs: readonly [number, number]
   /** From terminating to SIGTERM. */
   preStopMs: number
   /** From terminating to SIGKILL, which must never be reached. */
@@ -30,6 +32,8 @@ export const thirdOfReal: GateTimes = {
   minReadyMs: 2_000,
   addMs: [200, 1_000],
   removeMs: [300, 3_000],
+  // With it 14 s, as preStop is to be longer than that.
+  laterMs: [0, 1_667],
   preStopMs: 5_000,
   graceMs: 45_000,
   windowSeconds: 2,

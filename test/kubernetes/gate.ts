@@ -4,9 +4,9 @@
  */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { compareBucket, makeProject, scope } from '../gate/gate.ts'
-import { startModeA } from '../gate/gateway.ts'
-import { readBack, readLedger } from '../gate/ledger.ts'
+import { makeProject, scope } from '../gate/gate.ts'
+import { startGateway } from '../gate/gateway.ts'
+import { compareBucket, readBack, readLedger } from '../gate/ledger.ts'
 import type { LoadSettings } from '../gate/load.ts'
 import { startLoad } from '../gate/loading.ts'
 import { buildReport, type Report } from '../gate/report.ts'
@@ -91,7 +91,10 @@ export async function runKubernetesGate(options: GateOptions): Promise<Report> {
       const { spec } = await lab.get<{ spec: { clusterIP: string } }>('service', name)
       return `${spec.clusterIP}:8080`
     }
-    const gateway = open(await startModeA(await address('resource-service')), (it) => it.stop())
+    const gateway = open(
+      await startGateway({ mode: 'A', service: await address('resource-service') }),
+      (it) => it.stop(),
+    )
     const serviceUrl = `http://${await address(service)}`
     const projects = named('short', 3)
     const slowProjects = named('slow', 6)
@@ -143,11 +146,13 @@ export async function runKubernetesGate(options: GateOptions): Promise<Report> {
     faults.push(...(await leftovers(lab)))
     const { endings, faults: ofPods } = followed.judge()
     return buildReport({
+      title: 'upgrades and rollbacks on Kubernetes',
       ledger,
       summary,
       witness: gateway.witness(),
       endings,
-      lost: [...lost, ...inBucket],
+      replacements: endings.length,
+      wrong: [...lost, ...inBucket],
       faults: [...faults, ...ofPods],
       notes: [
         `operator: ${operator.told().join(', ')}`,

@@ -2,15 +2,14 @@
  * The promise that nobody's history is hostage to this service: a project of 1,000 random operations, made through the API of
  * the built program, is rebuilt by stock git from what lies in the bucket, and at every 50th entry both say the same.
  */
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { Agent } from 'node:http'
-import { basename, join } from 'node:path'
-import { buffer } from 'node:stream/consumers'
-import { Client } from 'minio'
+import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { finish, replay } from '../git/replay.ts'
 import { stockGit } from '../git/stock-git.ts'
+import { clientOf, fetchProject } from '../support/bucket-log.ts'
 import { chanceOf, drawSeed } from '../support/chance.ts'
 import { makeFolder, removeFolder } from '../support/processes.ts'
 import { type Answered, send } from '../support/send.ts'
@@ -170,18 +169,11 @@ function inFolder(service: Service): Place {
 }
 
 function inBucket(minio: S3Server, bucket: string, copy: string): Place {
-  const client = new Client({
-    endPoint: '127.0.0.1',
-    port: minio.port,
-    useSSL: false,
-    region: minio.region,
-    accessKey: minio.accessKeyId,
-    secretKey: minio.secretAccessKey,
-  })
-  const prefix = `some/prefix/projects/${project}/`
+  const client = clientOf(minio)
+  const prefix = 'some/prefix/'
   return {
     has: (key) =>
-      client.statObject(bucket, prefix + key).then(
+      client.statObject(bucket, `${prefix}projects/${project}/${key}`).then(
         () => true,
         (error) => {
           if (error.code === 'NotFound') return false
@@ -189,13 +181,7 @@ function inBucket(minio: S3Server, bucket: string, copy: string): Place {
         },
       ),
     async fetch() {
-      for (const folder of ['log', 'packs']) {
-        mkdirSync(join(copy, folder), { recursive: true })
-        for await (const { name } of client.listObjectsV2(bucket, `${prefix}${folder}/`, true)) {
-          const body = await buffer(await client.getObject(bucket, name))
-          writeFileSync(join(copy, folder, basename(name)), body)
-        }
-      }
+      await fetchProject(client, { bucket, prefix, project }, copy)
       assert.ok(readdirSync(join(copy, 'packs')).length > 0, 'something was spilled')
       return copy
     },

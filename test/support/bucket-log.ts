@@ -1,4 +1,6 @@
 /** Logs as they lie in a bucket, read by the simulation's second reader of entries, without any code of the service. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { Client } from 'minio'
 import { type Entry, parseCommit, parseEntry, parsePack, sha256 } from '../simulation/bundles.ts'
@@ -70,6 +72,28 @@ export async function readBucketLog(
     for (const { key } of entry.transaction.requests) if (key !== undefined) add(log.keys, key)
   }
   return log
+}
+
+/** Copies what the bucket holds of a project into a folder, which then holds `log/` and `packs/`. @param at as of `readBucketLog` */
+export async function fetchProject(
+  client: Client,
+  at: { bucket: string; prefix: string; project: string },
+  copy: string,
+): Promise<void> {
+  const { bucket, prefix, project } = at
+  for (const folder of ['log', 'packs']) {
+    const target = join(copy, folder)
+    mkdirSync(target, { recursive: true })
+    const names: string[] = []
+    const place = `${prefix}projects/${project}/${folder}/`
+    for await (const { name } of client.listObjectsV2(bucket, place, true)) names.push(name)
+    await inParallel(names, async (name) =>
+      writeFileSync(
+        join(target, basename(name)),
+        await buffer(await client.getObject(bucket, name)),
+      ),
+    )
+  }
 }
 
 function add(counts: Map<string, number>, name: string): void {
