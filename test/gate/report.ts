@@ -77,7 +77,7 @@ export function cutShort(failures: string[], replacements: number): Report {
 
 /** With none failed of n, fewer than 3/n do, in 95 of 100 cases. */
 export function certaintyOf({ requests, posts }: { requests: number; posts: number }): string {
-  const bound = (count: number) => `${(300 / count).toPrecision(2)} %`
+  const bound = (count: number) => `${Number((300 / count).toPrecision(2))} %`
   return `with none failed, fewer than ${bound(requests)} of all requests do, and ${bound(posts)} of POSTs (95 %, the rule of three)`
 }
 
