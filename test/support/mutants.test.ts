@@ -25,6 +25,14 @@ it('refuses what is odd', () => assert.throws(() => half(3)))
 it.run()
 `
 
+const hanging = `import { half } from '../src/half.ts'
+
+try {
+  half(3)
+  setInterval(() => {}, 1_000)
+} catch {}
+`
+
 /** A patch of `src/half.ts` that exchanges one line. */
 function exchange(header: string, line: 2 | 3, text: string): string {
   const lines = guarded.trimEnd().split('\n')
@@ -38,6 +46,7 @@ function exchange(header: string, line: 2 | 3, text: string): string {
 
 const patches: Record<string, string> = {
   'noticed.patch': exchange('# test: test/half.test.ts :: refuses', 2, ''),
+  'hanging.patch': exchange('# test: test/hanging.test.ts\n# limit: 8', 2, ''),
   'unnoticed.patch': exchange('# test: test/half.test.ts', 3, '  return n * 0.5'),
   'other-test.patch': exchange('# test: test/half.test.ts :: refuses', 3, '  return n'),
   'no-build.patch': exchange('# test: test/half.test.ts', 3, '  return nothing'),
@@ -52,6 +61,7 @@ function makeRepository(): string {
   const files: Record<string, string> = {
     'src/half.ts': guarded,
     'test/half.test.ts': tests,
+    'test/hanging.test.ts': hanging,
     'test/red.test.ts': 'process.exitCode = 1\n',
     'package.json': '{ "type": "module" }\n',
     '.gitignore': 'node_modules\ndist\n',
@@ -77,16 +87,18 @@ if (requireServers('the runner of deliberate mistakes', 'git')) {
     const lines: string[] = []
     const options = { root, filters: [], jobs: 1, limitMs: 60_000 }
     const counts = await runMutants({ ...options, print: (line) => lines.push(line) })
-    assert.equal(counts, { passed: 1, failed: 6 }, lines.join('\n'))
+    assert.equal(counts, { passed: 2, failed: 6 }, lines.join('\n'))
     const line = (name: string) => lines.find((text) => text.includes(` ${name} `)) ?? ''
     assert.match(line('noticed'), /^red /)
+    // Killed by its own limit, long before that of all.
+    assert.match(line('hanging'), /^red .* [1-4]?\d\.\d s$/)
     assert.match(line('unnoticed'), /^GREEN.*no test noticed/)
     assert.match(line('other-test'), /^GREEN.*only other tests noticed/)
     assert.match(line('no-build'), /^GREEN.*does not build/)
     assert.match(line('stale'), /^GREEN.*does not apply/)
     assert.match(line('no-test'), /^GREEN.*names no file/)
     assert.match(line('red-before'), /^GREEN.*red without it/)
-    assert.is(lines.at(-1), '1 passed, 6 failed')
+    assert.is(lines.at(-1), '2 passed, 6 failed')
     removeFolder(root)
   })
 }

@@ -21,7 +21,7 @@ export interface MutantOptions {
   filters: string[]
   /** How many are tested at the same time. */
   jobs: number
-  /** Milliseconds until a test is killed; a mutant that makes it hang is noticed too. */
+  /** Milliseconds until a test is killed, unless its mutant says `# limit: <seconds>`; one that makes it hang is noticed too. */
   limitMs: number
   print(line: string): void
 }
@@ -33,6 +33,8 @@ interface Mutant {
   test: string
   /** Part of the name of the test that has to fail. */
   part?: string
+  /** Milliseconds until its test is killed. */
+  limitMs: number
 }
 
 /** What became of a mutant: `red` is as it should be. */
@@ -50,14 +52,15 @@ export async function runMutants(
     .filter((name) => name.endsWith('.patch'))
     .filter((name) => filters.length === 0 || filters.some((text) => name.includes(text)))
     .sort()
-    .map((name) => parseMutant(root, name))
+    .map((name) => parseMutant({ root, file: name, limitMs }))
   const counts = { passed: 0, failed: 0 }
   const trees = await Promise.all(
     Array.from({ length: Math.min(jobs, mutants.length) }, () => copyTree(root)),
   )
   const redBefore = new Set<string>()
   await inParallel(trees, [...new Set(mutants.map(({ test }) => test))], async (tree, test) => {
-    const verdict = await tryTest(tree, test, limitMs)
+    const limits = mutants.filter((mutant) => mutant.test === test).map((mutant) => mutant.limitMs)
+    const verdict = await tryTest(tree, test, Math.max(...limits))
     if (!verdict.red) return
     redBefore.add(test)
     print(`${verdict.output.trimEnd()}\n${test} is red without any mutant`)
@@ -66,7 +69,7 @@ export async function runMutants(
     const startMs = performance.now()
     const verdict: Verdict = redBefore.has(mutant.test)
       ? { red: false, reason: 'its test is red without it' }
-      : await tryMutant(tree, mutant, limitMs)
+      : await tryMutant(tree, mutant)
     counts[verdict.red ? 'passed' : 'failed']++
     const seconds = ((performance.now() - startMs) / 1_000).toFixed(1)
     const word = verdict.red ? 'red  ' : 'GREEN'
@@ -95,15 +98,19 @@ async function inParallel<Item>(
   await Promise.all(trees.map(worker))
 }
 
-function parseMutant(root: string, file: string): Mutant {
+function parseMutant(of: { root: string; file: string; limitMs: number }): Mutant {
+  const { root, file } = of
   const patch = join(root, 'test', 'mutants', file)
-  const [, line = ''] = readFileSync(patch, 'utf8').match(/^# test: *(.+)$/m) ?? []
-  const [test = '', part] = line.split(' :: ').map((text) => text.trim())
-  return { name: file.replace(/\.patch$/, ''), patch, test, ...(part ? { part } : {}) }
+  const text = readFileSync(patch, 'utf8')
+  const [, line = ''] = text.match(/^# test: *(.+)$/m) ?? []
+  const [, limit] = text.match(/^# limit: *(\d+)$/m) ?? []
+  const limitMs = limit === undefined ? of.limitMs : Number(limit) * 1_000
+  const [test = '', part] = line.split(' :: ').map((word) => word.trim())
+  return { name: file.replace(/\.patch$/, ''), patch, test, limitMs, ...(part ? { part } : {}) }
 }
 
 /** Tries one mutant; its sources are as before when this returns, what was built of them is not. */
-async function tryMutant(tree: string, mutant: Mutant, limitMs: number): Promise<Verdict> {
+async function tryMutant(tree: string, mutant: Mutant): Promise<Verdict> {
   if (mutant.test === '' || !existsSync(join(tree, mutant.test))) {
     return { red: false, reason: 'its "# test:" line names no file' }
   }
@@ -112,7 +119,7 @@ async function tryMutant(tree: string, mutant: Mutant, limitMs: number): Promise
   if (!applyPatch(tree, mutant.patch)) return { red: false, reason: 'it does not apply' }
   try {
     if (!(await build(tree))) return { red: false, reason: 'it does not build' }
-    return await runTest(tree, mutant.test, limitMs, mutant.part)
+    return await runTest(tree, mutant.test, mutant.limitMs, mutant.part)
   } finally {
     applyPatch(tree, mutant.patch, '--reverse')
   }

@@ -39,6 +39,11 @@ runner('adds files up, and prints the whole output of one that failed', async ()
   assert.match(text, /^ok {3}green\.test\.js/m)
 })
 
+runner('leaves out what is for mutants alone', async () => {
+  const { text } = await run(['apart'])
+  assert.match(text, /^no test file in /)
+})
+
 runner('a file without run() is a failure', async () => {
   assert.is((await run(['forgotten'])).last, '0 passed, 1 failed')
 })

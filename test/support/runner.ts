@@ -11,7 +11,7 @@ export interface RunOptions {
   folder: string
   /** Holds what they were compiled from; a file whose source is gone is an old build's. */
   sources: string
-  /** Which kind: `*.long.test.js`, or all others. */
+  /** Which kind: `*.long.test.js`, or all others but `*.gate.test.js`. */
   long: boolean
   /** Only files whose path holds one of these; empty for all. */
   filters: string[]
@@ -64,13 +64,17 @@ export function formatCounts({ passed, failed, skipped }: Counts): string {
 }
 
 function findTests({ folder, sources, long, filters }: RunOptions): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.test.js') && path.endsWith('.long.test.js') === long)
-    .filter((path) => !/(^|\/)fixtures\//.test(path))
-    .filter((path) => existsSync(join(sources, path.replace(/js$/, 'ts'))))
-    .filter((path) => filters.length === 0 || filters.some((text) => path.includes(text)))
-    .map((path) => join(folder, path))
-    .sort()
+  return (
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.test.js') && path.endsWith('.long.test.js') === long)
+      // Those are for mutants alone: what they see without one, the gate itself sees better.
+      .filter((path) => !path.endsWith('.gate.test.js'))
+      .filter((path) => !/(^|\/)fixtures\//.test(path))
+      .filter((path) => existsSync(join(sources, path.replace(/js$/, 'ts'))))
+      .filter((path) => filters.length === 0 || filters.some((text) => path.includes(text)))
+      .map((path) => join(folder, path))
+      .sort()
+  )
 }
 
 async function runFile(file: string, endMs: number, options: RunOptions) {
