@@ -51,7 +51,8 @@ export function testShortGate(
   if (requireServers(name, 'minio', 'redis-server', 'nginx', 'git')) {
     test(name, async () => {
       const report = await runGate({
-        perSecond: 40,
+        // Enough to be met, and little enough for a machine that has other work.
+        perSecond: 25,
         times: shortTimes,
         steadyMs: 1_500,
         seed: drawSeed(name),
