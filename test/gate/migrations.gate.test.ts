@@ -14,4 +14,6 @@ testShortGate('there and back again', {
     },
   },
   mode: 'A',
+  // So that somebody writes while a project is converted.
+  perSecond: 25,
 })

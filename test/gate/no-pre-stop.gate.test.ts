@@ -4,5 +4,5 @@ import { restarts, shortTimes, testShortGate } from './short.ts'
 testShortGate('restarts without preStop', {
   scenario: restarts,
   mode: 'A',
-  times: { ...shortTimes, preStopMs: 0 },
+  times: { ...shortTimes, preStopMs: 0, removeMs: [1_500, 1_800] },
 })

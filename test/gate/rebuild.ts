@@ -6,9 +6,12 @@ import type { Client } from 'minio'
 import { fetchProject } from '../support/bucket-log.ts'
 import { removeFolder } from '../support/processes.ts'
 import type { Ledger } from './ledger.ts'
+import type { Rebuild } from './rebuild-worker.ts'
 
 const workerFile = new URL('rebuild-worker.js', import.meta.url)
 const atOnce = 2
+/** As many as a project has in a short run. */
+const fetchesMost = 5_000
 
 /** @param at.folder for copies of the bucket, removed again @returns a sentence for each file that is not what was acknowledged */
 export async function compareRebuilt(
@@ -23,7 +26,7 @@ export async function compareRebuilt(
       const [project, files] = next
       const copy = join(at.folder, project)
       await fetchProject(at.client, { ...at, project }, copy)
-      const { entries, blobs } = await rebuild(copy)
+      const { entries, blobs } = await rebuild({ folder: copy, fetchesMost })
       removeFolder(copy)
       found.entries += entries
       for (const [file, expected] of files) {
@@ -36,9 +39,11 @@ export async function compareRebuilt(
   return found
 }
 
-/** @param folder holds `log/` and `packs/` @throws where git is not content */
-async function rebuild(folder: string): Promise<{ entries: number; blobs: Map<string, string> }> {
-  const worker = new Worker(workerFile, { workerData: folder })
+/** @throws where git is not content */
+export async function rebuild(
+  options: Rebuild,
+): Promise<{ entries: number; blobs: Map<string, string> }> {
+  const worker = new Worker(workerFile, { workerData: options })
   const [rebuilt] = await once(worker, 'message')
   return rebuilt
 }

@@ -19,7 +19,7 @@ export const shortTimes: GateTimes = {
   removeMs: [600, 900],
   preStopMs: 1_200,
   graceMs: 100_000,
-  windowSeconds: 4,
+  windowSeconds: 6,
   slowMs: 2_000,
 }
 
@@ -52,7 +52,7 @@ export function testShortGate(
     test(name, async () => {
       const report = await runGate({
         // Enough to be met, and little enough for a machine that has other work.
-        perSecond: 25,
+        perSecond: 12,
         times: shortTimes,
         steadyMs: 1_500,
         seed: drawSeed(name),

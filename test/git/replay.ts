@@ -42,7 +42,7 @@ export function list(folder: string): string[] {
 }
 
 /** Beside the repository's own packs, indexed, and so old that a careless gc would prune them. */
-function addPacks(git: StockGit, folder: string): void {
+export function addPacks(git: StockGit, folder: string): void {
   const longAgo = Date.now() / 1000 - 40 * 86_400
   for (const path of existsSync(folder) ? list(folder) : []) {
     const place = join(git.dir, `objects/pack/pack-${basename(path)}`)
