@@ -86,10 +86,12 @@ export async function converge(options: ConvergeOptions): Promise<ConvergeReport
     if (superseded !== null) return refused(superseded)
     if (options.isOver?.()) return { ...report, verdict: 'more', message: interrupted }
     if (report.open.length > 0 || (late.length === 0 && (converted === 0 || dryRun))) break
-    if (late.length > 0 && options.clock.monotonicMs() - startedMs > options.times.patienceMs) {
-      return { ...report, verdict: 'more', message: notSeen(late) }
+    // A pass may take longer than anybody is waited for: who has not seen it by now?
+    const deaf = late.length === 0 ? [] : await unaware(options, agreed.seq)
+    if (deaf.length > 0 && options.clock.monotonicMs() - startedMs > options.times.patienceMs) {
+      return { ...report, verdict: 'more', message: notSeen(deaf) }
     }
-    if (late.length > 0) await sleep(options.clock, options.times.heartbeatMs / 4)
+    if (deaf.length > 0) await sleep(options.clock, options.times.heartbeatMs / 4)
   }
   return conclude(options, report)
 }

@@ -161,6 +161,18 @@ test('a process that never sees the target is named, and the target is taken bac
   assert.is((await bench.runner(2).log.follow()).proposed, null)
 })
 
+test('who sees the target during a pass that takes longer than anybody is waited for is not named', async () => {
+  for (let n = 0; n < 4; n++) await bench.create(`p${n}`, 1)
+  await bench.expand(2)
+  // It has seen the proposal, and not yet that all agree.
+  await bench.announce('slow', 2, { clusterSeq: 2 })
+  bench.store.before = async ({ kind, key }) => {
+    if (kind === 'create' && key.startsWith('projects/')) await bench.announce('slow', 2)
+  }
+  const report = await bench.to(2, 2, { rate: 10, times: { ...times, patienceMs: 100 } })
+  assert.equal([report.verdict, report.message], ['done', 'all 4 projects have format 2'])
+})
+
 test('what is proposed later wins: the job that was replaced says so and leaves it', async () => {
   for (let n = 0; n < 30; n++) await bench.create(`p${n}`, 1)
   await bench.expand(2)
