@@ -54,10 +54,20 @@ export interface Fleet {
   readonly steps: readonly Step[]
   /** How many were replaced. */
   readonly replacements: number
+  /** Starts one more that nobody is sent to. @param until `listening` unless told */
+  start(build: Build, until?: 'listening' | 'ready'): Promise<Service>
   /** Starts one more and brings it into service. */
   grow(build: Build): Promise<Replica>
   /** Replaces the oldest: the new one first. Returns once the old one is terminating, as a Deployment goes on. */
   replace(build: Build): Promise<void>
+  /** Ends one, with preStop and a drain. Returns at once. */
+  terminate(replica: Replica): void
+  /** kill -9, and nobody is sent to it any more. */
+  kill(replica: Replica): Promise<void>
+  /** Nobody is sent to it any more, as it is not ready. */
+  withdraw(replica: Replica): void
+  /** It is ready again. */
+  restore(replica: Replica): void
   /** Waits until whatever is terminating has ended. */
   settled(): Promise<void>
   /** Ends all, as a replacement does. */
@@ -87,11 +97,11 @@ export function createFleet(options: {
   const note = (what: Step['what'], { name }: Build) =>
     void steps.push({ atMs: Date.now(), build: name, what })
 
-  async function grow(build: Build): Promise<Replica> {
-    const startedMs = performance.now()
+  async function start(build: Build, until: 'listening' | 'ready' = 'listening'): Promise<Service> {
     const service = await startService({
       timeoutMs: 120_000,
       program: build.program,
+      until,
       env: {
         ...build.env,
         DRAIN_WINDOW_SECONDS: String(times.windowSeconds),
@@ -99,6 +109,12 @@ export function createFleet(options: {
       },
     })
     services.push(service)
+    return service
+  }
+
+  async function grow(build: Build): Promise<Replica> {
+    const startedMs = performance.now()
+    const service = await start(build, 'ready')
     const ready = () =>
       send(service.url, { method: 'GET', path: '/readyz' }).then(({ status }) => status === 200)
     await waitFor(ready, { what: 'a new replica to be ready', timeoutMs: 30_000 })
@@ -107,7 +123,7 @@ export function createFleet(options: {
     const replica = { build, service }
     replicas.push(replica)
     await within(times.addMs)
-    for (const one of endpoints) one.add(service.port)
+    restore(replica)
     note('ready', build)
     return replica
   }
@@ -124,9 +140,17 @@ export function createFleet(options: {
   }
 
   /** Whoever sends to it learns that it goes, which may be after it does. */
-  async function forget({ service }: Replica): Promise<void> {
+  async function forget(replica: Replica): Promise<void> {
     await within(times.removeMs)
+    withdraw(replica)
+  }
+
+  function withdraw({ service }: Replica): void {
     for (const one of endpoints) one.remove(service.port)
+  }
+
+  function restore({ service }: Replica): void {
+    for (const one of endpoints) one.add(service.port)
   }
 
   async function end({ build, service }: Replica): Promise<void> {
@@ -157,6 +181,7 @@ export function createFleet(options: {
     get replacements() {
       return replacements
     },
+    start,
     grow,
     async replace(build) {
       const [oldest] = replicas
@@ -167,6 +192,14 @@ export function createFleet(options: {
       }
       say(`replica ${service.port} took over from ${oldest?.service.port}`)
     },
+    terminate,
+    async kill(replica) {
+      replicas.splice(replicas.indexOf(replica), 1)
+      withdraw(replica)
+      await replica.service.process.kill()
+    },
+    withdraw,
+    restore,
     async settled() {
       await Promise.all(terminating)
     },

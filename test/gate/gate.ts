@@ -8,14 +8,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { clientOf, readBucketLog } from '../support/bucket-log.ts'
 import { send } from '../support/send.ts'
 import { startService } from '../support/service.ts'
+import { judge } from './excuses.ts'
 import type { GatewayOptions, Mode } from './gateway.ts'
 import { compareBucket, type Ledger, readBack, readLedger } from './ledger.ts'
 import type { LoadSettings, LoadSummary } from './load.ts'
 import { type Loading, startLoad } from './loading.ts'
+import { makeProjects } from './made.ts'
 import { compareRebuilt } from './rebuild.ts'
 import { buildReport, cutShort, type Report } from './report.ts'
-import type { Scenario } from './scenarios.ts'
+import { type Played, type Scenario, type Stage, untouched } from './scenario.ts'
 import { openStand, type Stand } from './stand.ts'
+import { standsAt } from './standing.ts'
 import { type GateTimes, thirdOfReal } from './times.ts'
 import { watchForRed } from './watch.ts'
 
@@ -60,69 +63,86 @@ export async function runGate(options: GateOptions): Promise<Report> {
   })
   const { fleet, layer4, gateway } = stand
   try {
-    const { replicas = 3, begin = 'previous' } = scenario
+    const { replicas = 3, begin = 'previous', ends = untouched } = scenario
     for (let count = 0; count < replicas; count++) await fleet.grow(stand.build(begin))
     await gateway.caughtUp()
     const load = loadOf(stand, options)
     const projects = [...load.projects, ...load.longProjects, ...load.slowProjects]
     for (const project of projects) await makeProject(layer4.url, project)
 
-    const played = await playUnderLoad({ stand, load, options, over })
+    const made = await makeProjects(layer4.url, scenario.projects ?? 0)
+    const stage: Stage = { ...stand, made, projects: projects.length + made.projects }
+    const played = await playUnderLoad({ stage, load, options, over })
     if ('red' in played) return cutShort(played.red, fleet.replacements)
 
     say('reading everything back')
     const ledger = readLedger(load.ledgerPath)
-    const wrong = await readBackEverywhere(stand, ledger)
+    const misplaced = await standsAt(stage, ends)
+    const wrong = await readBackEverywhere(stage, ledger)
     await fleet.stop()
+    const witness = gateway.witness()
+    const judged = judge(played.excuses ?? [], {
+      failures: ledger.failures,
+      complaints: witness.complaints,
+      refused: layer4.refused,
+      startedAtMs: played.summary.startedAtMs,
+    })
     const served = fleet.endings.reduce((sum, { servedDraining }) => sum + servedDraining, 0)
     return buildReport({
       title: `${scenario.name}, mode ${mode}: ${scenario.title}`,
-      ledger,
-      ...played,
-      witness: gateway.witness(),
+      ledger: { ...ledger, failures: judged.failures },
+      summary: played.summary,
+      upgrades: played.upgrades,
+      witness: { ...witness, complaints: judged.complaints },
       endings: fleet.endings,
       steps: fleet.steps,
       replacements: fleet.replacements,
       quiet: options.quiet ?? false,
       wrong,
-      faults: [...played.faults, ...layer4.refused.map((why) => `connection: ${why}`)],
-      notes: [`${served} requests served after SIGTERM`],
+      faults: [
+        ...played.faults,
+        ...misplaced,
+        ...judged.refused.map((why) => `connection: ${why}`),
+      ],
+      notes: [
+        `${served} requests served after SIGTERM`,
+        ...(played.notes ?? []),
+        ...judged.excused.map(({ why, lines }) => `${lines.length} failures excused: ${why}`),
+      ],
     })
   } finally {
     await stand.close()
   }
 }
 
-interface Played {
+interface PlayedUnderLoad extends Played {
   summary: LoadSummary
   /** By the machine's clock: before the first step and after the last. */
   upgrades: { fromMs: number; toMs: number }
-  /** What the scenario itself says. */
-  faults: string[]
 }
 
 async function playUnderLoad(parts: {
-  stand: Stand
+  stage: Stage
   load: LoadSettings
   options: GateOptions
   over: AbortController
-}): Promise<Played | { red: string[] }> {
-  const { stand, load, options, over } = parts
+}): Promise<PlayedUnderLoad | { red: string[] }> {
+  const { stage, load, options, over } = parts
   const { ledgerPath } = load
   const loading = startLoad(load)
   let red: string[] = []
-  const endWatch = watchForRed({ ...stand, ledgerPath }, (failures) => {
-    stand.say(`red: ${failures[0]}`)
+  const endWatch = watchForRed({ ...stage, ledgerPath }, (failures) => {
+    stage.say(`red: ${failures[0]}`)
     if (!options.stopsAtFirstRed) return
     red = failures
     over.abort()
   })
   try {
-    const playing = play({ stand, loading, options, signal: over.signal })
+    const playing = play({ stage, loading, options, signal: over.signal })
     const cut = new Promise((resolve) => over.signal.addEventListener('abort', resolve))
     await Promise.race([playing, cut])
     // What waits for the end of a replica waits no longer.
-    if (over.signal.aborted) await stand.fleet.dispose()
+    if (over.signal.aborted) await stage.fleet.dispose()
     return await playing
   } catch (error) {
     if (!over.signal.aborted) throw error
@@ -134,20 +154,20 @@ async function playUnderLoad(parts: {
 }
 
 async function play(parts: {
-  stand: Stand
+  stage: Stage
   loading: Loading
   options: GateOptions
   signal: AbortSignal
-}): Promise<Played> {
-  const { stand, loading, options, signal } = parts
+}): Promise<PlayedUnderLoad> {
+  const { stage, loading, options, signal } = parts
   const steady = () => sleep(options.steadyMs ?? 3_000, undefined, { signal })
   await steady()
   const fromMs = Date.now()
-  const faults = await options.scenario.play(stand)
-  await stand.fleet.settled()
+  const played = await options.scenario.play(stage)
+  await stage.fleet.settled()
   const toMs = Date.now()
   await steady()
-  return { faults, upgrades: { fromMs, toMs }, summary: await loading.stop() }
+  return { ...played, upgrades: { fromMs, toMs }, summary: await loading.stop() }
 }
 
 function loadOf(stand: Stand, options: GateOptions): LoadSettings {
@@ -170,8 +190,8 @@ function loadOf(stand: Stand, options: GateOptions): LoadSettings {
 }
 
 /** Through every replica, through one with empty caches, from the bucket, and by stock git. @returns a sentence for whatever is not as told */
-async function readBackEverywhere(stand: Stand, ledger: Ledger): Promise<string[]> {
-  const { fleet, minio, place, folder } = stand
+async function readBackEverywhere(stage: Stage, ledger: Ledger): Promise<string[]> {
+  const { fleet, minio, place, folder, made } = stage
   const [replica] = fleet.replicas
   if (replica === undefined) throw new Error('no replica is left to read back through')
   const client = clientOf(minio)
@@ -180,16 +200,17 @@ async function readBackEverywhere(stand: Stand, ledger: Ledger): Promise<string[
   try {
     for (const { url } of [...fleet.replicas.map(({ service }) => service), cold]) {
       wrong.push(...(await readBack(ledger, url, scope)))
-      stand.say(`read back through ${url}`)
+      stage.say(`read back through ${url}`)
     }
+    wrong.push(...(await made.check(cold.url)))
   } finally {
     await cold.dispose()
   }
   const readLog = (project: string) => readBucketLog(client, { ...place, project })
   wrong.push(...(await compareBucket(ledger, readLog)))
-  stand.say('read back from the log')
+  stage.say('read back from the log')
   const rebuilt = await compareRebuilt(ledger, { client, ...place, folder })
-  stand.say(`${rebuilt.entries} entries read back by stock git`)
+  stage.say(`${rebuilt.entries} entries read back by stock git`)
   return [...wrong, ...rebuilt.wrong]
 }
 

@@ -13,6 +13,8 @@ export interface Layer4 {
   add(endpoint: number): void
   /** New connections go elsewhere from now on. */
   remove(endpoint: number): void
+  /** How many connections to an endpoint are open. */
+  connectionsTo(endpoint: number): number
   /** Connections that no endpoint took, each one a failure of the fleet. */
   readonly refused: readonly string[]
   stop(): Promise<void>
@@ -26,6 +28,9 @@ export async function startLayer4({ latencyMs = 0 } = {}): Promise<Layer4> {
   const endpoints: number[] = []
   const refused: string[] = []
   const sockets = new Set<Socket>()
+  const open = new Map<number, number>()
+  const count = (endpoint: number, more: number) =>
+    open.set(endpoint, (open.get(endpoint) ?? 0) + more)
   let turn = 0
   const keep = (socket: Socket) => {
     sockets.add(socket)
@@ -49,6 +54,8 @@ export async function startLayer4({ latencyMs = 0 } = {}): Promise<Layer4> {
       noDelay: true,
     })
     keep(upstream)
+    count(endpoint, 1)
+    upstream.once('close', () => count(endpoint, -1))
     upstream.once('error', ({ message }) => {
       if (upstream.connecting || /ECONNREFUSED/.test(message)) refused.push(message)
     })
@@ -66,6 +73,7 @@ export async function startLayer4({ latencyMs = 0 } = {}): Promise<Layer4> {
       const at = endpoints.indexOf(endpoint)
       if (at >= 0) endpoints.splice(at, 1)
     },
+    connectionsTo: (endpoint) => open.get(endpoint) ?? 0,
     refused,
     async stop() {
       const closed = new Promise((resolve) => server.close(resolve))

@@ -24,7 +24,7 @@ export interface Stand {
   /** Whatever is written here is gone with the stand. */
   readonly folder: string
   readonly minio: S3Server
-  readonly redis: Server
+  readonly redis: Server & { url: string }
   /** Between the replicas and MinIO. */
   readonly proxy: FaultProxy
   readonly layer4: Layer4

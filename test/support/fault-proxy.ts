@@ -14,7 +14,11 @@ export interface FaultProxy {
   /** To be used in the store's place; signatures stay right, as the Host header passes unchanged. */
   readonly endpoint: string
   /** Asked for each request; passes everything at first. */
-  decide: (request: { method: string; path: string }) => Fault
+  decide: (request: {
+    method: string
+    path: string
+    headers: http.IncomingHttpHeaders
+  }) => Fault | Promise<Fault>
   /** Whether requests are still on their way to the store. */
   isBusy(): boolean
   stop(): Promise<void>
@@ -36,10 +40,11 @@ export async function startFaultProxy(storeEndpoint: string): Promise<FaultProxy
   async function pass(request: http.IncomingMessage, response: http.ServerResponse) {
     const { method = '', url: path = '' } = request
     const body = await buffer(request)
-    const fault = proxy.decide({ method, path })
+    const { headers } = request
+    const fault = await proxy.decide({ method, path, headers })
     if (fault === 'lose-request') return void response.destroy()
     if (typeof fault === 'object') await setTimeout(fault.delayMs)
-    const upstream = http.request(storeEndpoint + path, { method, agent, headers: request.headers })
+    const upstream = http.request(storeEndpoint + path, { method, agent, headers })
     upstream.end(body)
     const [answer] = (await once(upstream, 'response')) as [http.IncomingMessage]
     const answerBody = await buffer(answer)
