@@ -6,7 +6,7 @@ testShortGate('a replica of this build beside two of the one before', {
     title: 'one replica is of this build, and nobody takes the others their format',
     async play(stand) {
       await stand.fleet.replace(stand.build('this'))
-      return migrate(stand, 'to 2', 3)
+      return { faults: await migrate(stand, 'to 2', 3) }
     },
   },
   mode: 'A',

@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert'
 import { drawSeed } from '../support/chance.ts'
 import { requireServers } from '../support/servers.ts'
 import { type GateOptions, runGate } from './gate.ts'
-import type { Scenario } from './scenarios.ts'
+import type { Scenario } from './scenario.ts'
 import type { Stand } from './stand.ts'
 import { type GateTimes, thirdOfReal } from './times.ts'
 
@@ -30,7 +30,7 @@ export const restarts: Scenario = {
   begin: 'this',
   async play(stand) {
     for (let count = 0; count < 3; count++) await stand.fleet.replace(stand.build('this'))
-    return []
+    return { faults: [] }
   },
 }
 
