@@ -39,6 +39,8 @@ export interface LoadSummary {
   /** Sent within three seconds of their time. */
   onTime: number
   seconds: number
+  /** When it began, as `Date.now()` says. */
+  startedAt: number
 }
 
 type Request = Sent & { base: string; check(answer: Answered): string | undefined }
@@ -171,7 +173,8 @@ export async function runLoad(settings: LoadSettings, stop: Promise<unknown>) {
   /** Straight to the Service, since the gateway takes a body whole before it passes it on. */
   async function slow(project: string, index: number): Promise<void> {
     // Not all at the same time, so that one of them has just begun at any moment.
-    await sleep((index * settings.slowMs) / settings.slowProjects.length)
+    const turnMs = (index * settings.slowMs) / settings.slowProjects.length
+    await Promise.race([sleep(turnMs), stop])
     while (!stopped) {
       const id = `load ${++number}`
       const content = contentOf(id)
@@ -185,6 +188,7 @@ export async function runLoad(settings: LoadSettings, stop: Promise<unknown>) {
         headers: { 'content-type': 'application/octet-stream', 'x-commit-message': id },
         body: content,
         sendMs: settings.slowMs,
+        hurry: stop,
         check: checkWrite(200),
       })
       if (!done) await sleep(1_000)

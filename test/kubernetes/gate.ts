@@ -1,29 +1,33 @@
 /**
- * The gate on Kubernetes: the chart, with its defaults, is installed, upgraded, rolled back and removed by Helm as
+ * The gate on Kubernetes: the chart, with its defaults, is installed, upgraded, rolled back, scaled and removed by Helm as
  * docs/operations.md says, under load through Keptn's gateway, and not one request may fail, nor one acknowledged write be lost.
+ * Each scenario has load, projects, gateway and verdict of its own.
  */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { makeProject, scope } from '../gate/gate.ts'
-import { startGateway } from '../gate/gateway.ts'
-import { compareBucket, readBack, readLedger } from '../gate/ledger.ts'
+import { compareBucket, makeProject, scope } from '../gate/gate.ts'
+import { startModeA } from '../gate/gateway.ts'
+import { type Outcome, startKeptnClients } from '../gate/keptn-clients.ts'
+import { type Ledger, readBack, readLedger } from '../gate/ledger.ts'
 import type { LoadSettings } from '../gate/load.ts'
 import { startLoad } from '../gate/loading.ts'
-import { buildReport, type Report } from '../gate/report.ts'
+import { buildReport } from '../gate/report.ts'
 import { clientOf, readBucketLog } from '../support/bucket-log.ts'
 import { makeFolder, removeFolder } from '../support/processes.ts'
-import { repositoryRoot } from '../support/programs.ts'
 import { send } from '../support/send.ts'
-import { type Server, startMinio, startRedis } from '../support/servers.ts'
+import { startMinio, startRedis } from '../support/servers.ts'
 import type { Control } from './controls.ts'
-import { makeImage } from './image.ts'
-import { hostAddress, type Lab, startLab } from './lab.ts'
-import { leftovers, makeOperator, type Operator } from './operator.ts'
+import { excuse } from './excuses.ts'
+import type { Ground } from './ground.ts'
+import { makeOperator } from './operator.ts'
 import { followPods, isReady, podsOf, settled } from './pods.ts'
+import { createRelease, type Release } from './release.ts'
+import { type Scenario, type ScenarioName, type Scene, scenarios } from './scenarios.ts'
+import { describe, type Verdict } from './verdict.ts'
 
 export interface GateOptions {
-  /** How many times it is upgraded and rolled back. */
-  rounds: number
+  ground: Ground
+  scenarios: readonly ScenarioName[]
   perSecond: number
   postsOnly: boolean
   seed: number
@@ -32,21 +36,30 @@ export interface GateOptions {
   say: (line: string) => void
 }
 
+/** What all scenarios of a session have in common. */
+interface Session extends Pick<GateOptions, 'perSecond' | 'postsOnly' | 'seed'> {
+  scene: Omit<Scene, 'kills'>
+  release: Release
+  bucket: string
+  folder: string
+  tell: (line: string) => void
+}
+
 const service = 'configuration-service'
-const repository = `registry.test/${service}`
 const prefix = 'gate/'
-/** The chart's own. */
-const replicas = 2
-const steadyMs = 5_000
+const steadyMs = 3_000
 /** Longer than preStop, so that every pod that goes has one of them under way when it is told. */
-const slowMs = 20_000
+const slowMs = 17_000
+/** In place of Keptn's 15 minutes. */
+const pinnedMs = 20_000
 
 const named = (kind: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${kind}-${index}`)
 
-/** Runs the gate in the network namespace that this process is in. @returns what was seen; nothing is thrown for a red one */
-export async function runKubernetesGate(options: GateOptions): Promise<Report> {
-  const { rounds, perSecond, postsOnly, seed, control, say } = options
+/** Plays scenarios one after another on one release. @returns what was seen; nothing is thrown for a red one */
+export async function runKubernetesGate(options: GateOptions): Promise<Verdict[]> {
+  const { ground, perSecond, postsOnly, seed, control, say } = options
+  const { cluster, repository, hostAddress, killProcesses } = ground
   const opened: (() => Promise<unknown> | unknown)[] = []
   const open = <T>(thing: T, close: (thing: T) => Promise<unknown> | unknown): T => {
     opened.push(() => close(thing))
@@ -54,143 +67,165 @@ export async function runKubernetesGate(options: GateOptions): Promise<Report> {
   }
   const startedMs = performance.now()
   const tell = (line: string) =>
-    say(`${((performance.now() - startedMs) / 1_000).toFixed(0).padStart(4)} s  ${line}`)
+    say(`${((performance.now() - startedMs) / 1_000).toFixed(0).padStart(5)} s  ${line}`)
   try {
     const folder = open(makeFolder('gate'), removeFolder)
-    const lab = open(await startLab(), (it) => it.stop())
-    tell(`Kubernetes is ready: KUBECONFIG=${lab.env.KUBECONFIG}`)
     const minio = open(await startMinio({ bind: '0.0.0.0' }), (server) => server.stop())
-    const bucket = await minio.createBucket()
     const redis = open(await startRedis({ bind: '0.0.0.0' }), (server) => server.stop())
-    for (const tag of ['1', '2']) {
-      const ref = `${repository}:${tag}`
-      await makeImage({ ref, checkout: repositoryRoot, images: lab.images })
-    }
-    const operator = makeOperator({ lab, folder, tell, ...(control && { control }) })
-    operator.write('accessKeyId', minio.accessKeyId)
-    operator.write('secretAccessKey', minio.secretAccessKey)
+    const bucket = await minio.createBucket()
     const endpoint = `http://${hostAddress}:${minio.port}`
-    const values = (tag: string) => ({
-      image: { repository, tag },
+    const values = (build: string) => ({
+      image: { repository, tag: build },
       store: { url: `s3://${bucket}/${prefix.slice(0, -1)}?endpoint=${endpoint}` },
       service: { aliases: ['resource-service'] },
     })
-    const use = (tag: string) => operator.write('values.yaml', JSON.stringify(values(tag)))
-    const faults: string[] = []
-
-    use('1')
-    await operator.does('secret')
-    await operator.does('install')
-    const installed = await podsOf(lab)
-    await operator.does('upgrade')
-    if (!isSame(await podsOf(lab), installed))
-      faults.push('upgrade: one that changed nothing restarted replicas')
-    const followed = open(followPods(lab), (watch) => watch.stop())
-
-    const address = async (name: string) => {
-      const { spec } = await lab.get<{ spec: { clusterIP: string } }>('service', name)
-      return `${spec.clusterIP}:8080`
+    const operator = makeOperator({ cluster, folder, tell, values, ...(control && { control }) })
+    const release = createRelease({ cluster, operator, minio })
+    open(release, (it) => it.remove().catch((error: Error) => tell(error.message)))
+    const scene = {
+      ...{ cluster, operator, minio, redis, hostAddress },
+      ...(killProcesses && { killProcesses }),
     }
-    const gateway = open(
-      await startGateway({ mode: 'A', service: await address('resource-service') }),
-      (it) => it.stop(),
-    )
-    const serviceUrl = `http://${await address(service)}`
-    const projects = named('short', 3)
-    const slowProjects = named('slow', 6)
-    const load: LoadSettings = {
-      gatewayUrl: gateway.url,
-      serviceUrl,
-      scope,
-      projects,
-      longProjects: [],
-      slowProjects,
-      slowMs,
-      perSecond,
-      postsOnly,
-      ledgerPath: join(folder, 'ledger'),
-      seed,
+    const session = { scene, release, bucket, folder, tell, perSecond, postsOnly, seed }
+    const verdicts: Verdict[] = []
+    const ledgers: Ledger[] = []
+    for (const [index, name] of options.scenarios.entries()) {
+      tell(`${name} (${index + 1} of ${options.scenarios.length}): ${scenarios[name].does}`)
+      const { verdict, ledger, isSpoiled } = await play(name, session)
+      tell(describe(verdict))
+      for (const failure of verdict.report.failures.slice(0, 10)) tell(`  RED ${failure}`)
+      verdicts.push(verdict)
+      ledgers.push(ledger)
+      // Nobody knows how such a release is, so no other scenario can begin with it.
+      if (isSpoiled) break
     }
-    for (const project of [...projects, ...slowProjects]) await makeProject(serviceUrl, project)
-    const loading = open(startLoad(load), (it) => it.kill())
-    tell('the load begins')
-    await sleep(steadyMs)
-    for (let round = 1; round <= rounds; round++) {
-      use('2')
-      await operator.does('upgrade')
-      await settled(lab)
-      await operator.does('rollback')
-      await settled(lab)
+    if (control === undefined) {
+      tell('everything is read back once more, and the release removed')
+      const faults = [...(await readAgain(session, ledgers)), ...(await release.remove())]
+      verdicts.at(-1)?.report.failures.push(...faults)
     }
-    if (control === undefined) faults.push(...(await operate({ lab, operator, redis })))
-    await sleep(steadyMs)
-    const summary = await loading.stop()
-
-    tell('reading everything back')
-    const ledger = readLedger(load.ledgerPath)
-    const lost: string[] = []
-    const memory: string[] = []
-    for (const pod of (await podsOf(lab)).values()) {
-      if (!isReady(pod)) faults.push(`pod: ${pod.metadata.name} is not ready in the end`)
-      const url = `http://${pod.status.podIP}:8080`
-      lost.push(...(await readBack(ledger, url, scope)))
-      memory.push(`${await residentMiB(url)} MiB`)
-    }
-    const inBucket = await compareBucket(ledger, (project) =>
-      readBucketLog(clientOf(minio), { bucket, prefix, project }),
-    )
-    const fewest = followed.fewestReady(replicas)
-    if (fewest < replicas) faults.push(`roll: only ${fewest} of ${replicas} replicas were ready`)
-    await operator.does('uninstall')
-    await settled(lab)
-    faults.push(...(await leftovers(lab)))
-    const { endings, faults: ofPods } = followed.judge()
-    return buildReport({
-      title: 'upgrades and rollbacks on Kubernetes',
-      ledger,
-      summary,
-      witness: gateway.witness(),
-      endings,
-      replacements: endings.length,
-      wrong: [...lost, ...inBucket],
-      faults: [...faults, ...ofPods],
-      notes: [
-        `operator: ${operator.told().join(', ')}`,
-        `replicas took ${memory.join(' and ')} of memory in the end`,
-      ],
-    })
+    return verdicts
   } finally {
     for (const close of opened.reverse()) await close()
   }
 }
 
-/** Everything else that docs/operations.md has an operator do to a running release. @returns what went wrong, in sentences */
-async function operate(parts: { lab: Lab; operator: Operator; redis: Server }): Promise<string[]> {
-  const { lab, operator, redis } = parts
+/** What scenarios wrote must be there still after all that came later. */
+async function readAgain({ scene }: Session, ledgers: readonly Ledger[]): Promise<string[]> {
+  const [pod] = [...(await podsOf(scene.cluster)).values()].filter(isReady)
+  if (pod === undefined) return ['pod: none is ready in the end']
+  const lost: string[] = []
+  for (const ledger of ledgers) lost.push(...(await readBack(ledger, urlOf(pod), scope)))
+  return lost.map((what) => `lost in the end: ${what}`)
+}
+
+async function play(
+  name: ScenarioName,
+  session: Session,
+): Promise<{ verdict: Verdict; ledger: Ledger; isSpoiled: boolean }> {
+  const { scene, release, bucket, folder, perSecond, postsOnly, seed } = session
+  const { cluster, minio } = scene
+  const scenario: Scenario = scenarios[name]
+  const { begins, passes = 2, fewest = begins.replicas, unfit = [] } = scenario
+  await release.begin(begins)
+  const followed = followPods(cluster)
+  const address = async (service: string) => {
+    const { spec } = await cluster.get<{ spec: { clusterIP: string } }>('service', service)
+    return `${spec.clusterIP}:8080`
+  }
+  const gateway = await startModeA(await address('resource-service'))
+  const serviceUrl = `http://${await address(service)}`
+  const projects = named(`${name}-short`, 3)
+  const slowProjects = named(`${name}-slow`, 6)
+  for (const project of [...projects, ...slowProjects]) await makeProject(serviceUrl, project)
+  const urls = { gatewayUrl: gateway.url, serviceUrl }
+  const keptn = scenario.keptn
+    ? await startKeptnClients({ ...urls, prefix: name, delayMs: pinnedMs })
+    : undefined
+  const load: LoadSettings = {
+    ...{ ...urls, scope, projects, longProjects: [], slowProjects, slowMs },
+    ...{ perSecond, postsOnly, ledgerPath: join(folder, `ledger-${name}`), seed },
+  }
+  const loading = startLoad(load)
   const faults: string[] = []
-  await operator.does('scale')
-  await settled(lab)
-  const before = await podsOf(lab)
-  await operator.does('rotate')
-  await operator.does('log of the job')
-  await operator.does('status')
-  if (!isSame(await podsOf(lab), before)) faults.push('rotate: replicas were restarted')
-  operator.write('url', `redis://${hostAddress}:${redis.port}`)
-  // As many as before `scale`, so one goes as well.
-  await operator.does('redis')
-  await settled(lab)
-  if ([...(await podsOf(lab)).keys()].some((uid) => before.has(uid)))
-    faults.push('redis: a replica that was there before was not replaced')
-  return faults
+  const killed = new Set<string>()
+  const killsAt: number[] = []
+  const kills: Scene['kills'] = ({ metadata }) => {
+    killed.add(metadata.uid)
+    killsAt.push(Date.now())
+  }
+  let isSpoiled = scenario.isLast === true
+  try {
+    await sleep(steadyMs)
+    try {
+      for (let pass = 1; pass <= passes; pass++) await scenario.play({ ...scene, kills })
+      await settled(cluster)
+    } catch (error) {
+      faults.push(`${name}: ${(error as Error).message}`)
+      isSpoiled = true
+    }
+    await sleep(steadyMs)
+    const outcomes = (await keptn?.stop()) ?? []
+    const summary = await loading.stop()
+
+    const whole = readLedger(load.ledgerPath)
+    const { ledger, underWay, afterwards } = excuse(whole, summary.startedAt, killsAt)
+    const pods = await podsOf(cluster)
+    const lost: string[] = []
+    const memory: number[] = []
+    for (const pod of pods.values()) {
+      if (!isReady(pod)) {
+        faults.push(`pod: ${pod.metadata.name} is not ready in the end`)
+        continue
+      }
+      lost.push(...(await readBack(ledger, urlOf(pod), scope)))
+      memory.push(await residentMiB(urlOf(pod)))
+    }
+    const inBucket = await compareBucket(ledger, (project) =>
+      readBucketLog(clientOf(minio), { bucket, prefix, project }),
+    )
+    lost.push(...inBucket)
+    const seen = followed.fewestReady(begins.replicas)
+    if (seen < fewest) faults.push(`roll: only ${seen} of ${begins.replicas} replicas were ready`)
+    const ends = followed.judge(pods, { killed, unfit: new Set(unfit) })
+    const failed = ledger.failures.length
+    const witness = gateway.witness()
+    const report = buildReport({
+      ledger,
+      summary,
+      // A failure that a kill explains is a complaint of nginx as well.
+      witness: killed.size > 0 ? { ...witness, complaints: [] } : witness,
+      endings: ends.endings,
+      lost,
+      faults: [...faults, ...ends.faults, ...faultsOf(outcomes)],
+      notes: [],
+    })
+    const verdict = {
+      ...{ scenario: name, report, excused: { underWay, afterwards }, failed },
+      ...{ lost: lost.length, untilReady: followed.secondsUntilReady(), memory },
+      ...{ seconds: summary.seconds, outcomes },
+    }
+    return { verdict, ledger, isSpoiled }
+  } finally {
+    await loading.kill()
+    await gateway.stop()
+    await followed.stop()
+  }
+}
+
+function faultsOf(outcomes: readonly Outcome[]): string[] {
+  return outcomes.flatMap(({ client, sequences, failures }) => [
+    ...failures.map((failure) => `keptn: ${client}: ${failure}`),
+    ...(sequences === 0 ? [`keptn: ${client} went through no sequence`] : []),
+  ])
+}
+
+function urlOf({ status }: { status: { podIP?: string } }): string {
+  return `http://${status.podIP}:8080`
 }
 
 async function residentMiB(url: string): Promise<number> {
   const { body } = await send(url, { method: 'GET', path: '/metrics' })
   const [, bytes] = /^process_resident_memory_bytes (\S+)$/m.exec(body.toString()) ?? []
   return Math.round(Number(bytes) / 2 ** 20)
-}
-
-/** Whether the very same pods are there. */
-function isSame(one: ReadonlyMap<string, unknown>, other: ReadonlyMap<string, unknown>): boolean {
-  return one.size === other.size && [...one.keys()].every((uid) => other.has(uid))
 }

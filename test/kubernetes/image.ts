@@ -1,5 +1,5 @@
 /** An image for the lab's store: the folders that the Dockerfile's last stage copies, out of what was built here. */
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { environmentOf, execForm, parseDockerfile } from '../package/dockerfile.ts'
 import { run } from '../support/run.ts'
@@ -9,13 +9,16 @@ import { run } from '../support/run.ts'
  * @param options.ref `repository:tag`
  * @param options.checkout its folder
  * @param options.images the lab's store
+ * @returns the folder that the program is in
  */
 export async function makeImage(options: {
   ref: string
   checkout: string
   images: string
-}): Promise<void> {
-  const { ref, checkout, images } = options
+}): Promise<string> {
+  const { ref, images } = options
+  // npm tells of packages by their real paths.
+  const checkout = realpathSync(options.checkout)
   const name = ref.replace(/[^\w.-]/g, '-')
   const rootfs = join(images, name)
   const stage = parseDockerfile(readFileSync(join(checkout, 'Dockerfile'), 'utf8')).at(-1)
@@ -42,6 +45,7 @@ export async function makeImage(options: {
     uid: Number(last('USER').split(':')[0]),
   }
   writeFileSync(join(images, `${name}.json`), JSON.stringify(image))
+  return join(rootfs, workingDir)
 }
 
 /** What `npm prune --omit=dev` would leave. */

@@ -3,7 +3,7 @@
  * real kubelet whose pods are processes of this machine. What it lacks stands in lab/README.md.
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,7 +15,8 @@ import {
   waitFor,
 } from '../support/processes.ts'
 import { needProgram, repositoryRoot } from '../support/programs.ts'
-import { type Ran, run, tryRun } from '../support/run.ts'
+import { run, tryRun } from '../support/run.ts'
+import { type Cluster, clusterOf } from './cluster.ts'
 
 /** Where `lab/build.sh` builds to. */
 export const labPrograms = join(repositoryRoot, '.servers', 'kubernetes')
@@ -27,19 +28,11 @@ const podPrefix = '10.244.0'
 const services = '10.96.0.0/16'
 const apiServer = 'https://127.0.0.1:6443'
 
-export interface Lab {
-  /** What `helm` and `kubectl` need to find each other and the cluster. */
-  readonly env: Record<string, string>
+export interface Lab extends Cluster {
   /** The image store: a file in it is an image. */
   readonly images: string
-  /** @returns what it printed @throws where it fails */
-  kubectl(...words: string[]): Promise<string>
-  /** `kubectl get … --output=json`. */
-  get<T>(...words: string[]): Promise<T>
-  /** Runs lines of shell, as a user would, and stops at the first that fails. */
-  shell(lines: string, cwd: string): Promise<Ran>
-  /** A `kubectl` that goes on until it is killed. */
-  watch(...words: string[]): RunningProcess
+  /** kill -9 of what runs in a pod, as a kernel that is out of memory does it. */
+  kill(pod: string): void
   stop(): Promise<void>
 }
 
@@ -84,17 +77,16 @@ export async function startLab(): Promise<Lab> {
     HOME: folder,
   }
   const lab: Lab = {
-    env,
+    ...clusterOf(env),
     images,
-    kubectl: (...words) => run([kubectl, ...words], { env }),
-    get: async (...words) => JSON.parse(await lab.kubectl('get', ...words, '--output=json')),
-    shell: (lines, cwd) => tryRun(['bash', '-euc', lines], { env, cwd }),
-    watch: (...words) => startProcess(kubectl, words, { env, keepChars: 50_000_000 }),
+    kill(pod) {
+      for (const pid of processesOf(pod)) process.kill(pid, 'SIGKILL')
+    },
     async stop() {
-      for (const { process } of running.reverse()) {
-        process.signal('SIGTERM')
-        await Promise.race([process.ended(), sleep(5_000)])
-        await process.kill()
+      for (const { process: part } of running.reverse()) {
+        part.signal('SIGTERM')
+        await Promise.race([part.ended(), sleep(5_000)])
+        await part.kill()
       }
       removeFolder(folder)
     },
@@ -205,6 +197,22 @@ function proxyFlags(kubeconfig: string): string[] {
     '--conntrack-tcp-timeout-close-wait=0s',
     ...['--metrics-bind-address=127.0.0.1:10249', '--healthz-bind-address=127.0.0.1:10256'],
   ]
+}
+
+/** The containers of a pod, each by its first process. */
+function processesOf(pod: string): number[] {
+  const read = (pid: string, name: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/${name}`, 'utf8')
+    } catch {
+      return ''
+    }
+  }
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => read(pid, 'environ').split('\0').includes(`HOSTNAME=${pod}`))
+    .filter((pid) => /^NSpid:.*\t1$/m.test(read(pid, 'status')))
+    .map(Number)
 }
 
 /** Whether an address with a certificate of its own making says 200. */

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Ending } from '../gate/fleet.ts'
 import { waitFor } from '../support/processes.ts'
-import type { Lab } from './lab.ts'
+import type { Cluster } from './cluster.ts'
 
 const selector =
   '--selector=app.kubernetes.io/name=configuration-service,app.kubernetes.io/component=server'
@@ -10,14 +10,16 @@ const selector =
 export interface Pod {
   metadata: {
     name: string
+    namespace: string
     uid: string
+    creationTimestamp: string
     deletionTimestamp?: string
     deletionGracePeriodSeconds?: number
   }
   spec: { containers: { image: string }[] }
   status: {
     podIP?: string
-    conditions?: { type: string; status: string }[]
+    conditions?: { type: string; status: string; lastTransitionTime: string }[]
     containerStatuses?: {
       restartCount: number
       state: { terminated?: { exitCode: number; finishedAt: string } }
@@ -25,37 +27,56 @@ export interface Pod {
   }
 }
 
+/** What was done to pods on purpose, so that it is no fault of theirs. */
+export interface Meddling {
+  /** Pods that were killed, by uid. */
+  killed: ReadonlySet<string>
+  /** Tags of images whose pods need not become ready, and may then end as they like. */
+  unfit: ReadonlySet<string>
+}
+
 /** All there are, by uid, those that are going too. */
-export async function podsOf(lab: Lab): Promise<Map<string, Pod>> {
-  const { items } = await lab.get<{ items: Pod[] }>('pods', selector)
+export async function podsOf(cluster: Cluster): Promise<Map<string, Pod>> {
+  const { items } = await cluster.get<{ items: Pod[] }>('pods', selector)
   return new Map(items.map((pod) => [pod.metadata.uid, pod]))
 }
 
-export function isReady({ status }: Pod): boolean {
-  return (
-    status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true
-  )
+export function isReady(pod: Pod): boolean {
+  return readySince(pod) !== undefined
 }
 
-/** Waits until no pod is going any more. */
-export async function settled(lab: Lab): Promise<void> {
+/** Whether the very same pods are there. */
+export function areSame(one: ReadonlyMap<string, unknown>, other: ReadonlyMap<string, unknown>) {
+  return one.size === other.size && [...one.keys()].every((uid) => other.has(uid))
+}
+
+/** Waits until no pod is going any more, and those that are there are ready. */
+export async function settled(cluster: Cluster): Promise<void> {
   const isSettled = async () => {
     await sleep(500)
-    const pods = await podsOf(lab)
-    return [...pods.values()].every(({ metadata }) => metadata.deletionTimestamp === undefined)
+    const pods = [...(await podsOf(cluster)).values()]
+    return pods.every((pod) => pod.metadata.deletionTimestamp === undefined && isReady(pod))
   }
-  await waitFor(isSettled, { what: 'pods that go to be gone', timeoutMs: 90_000 })
+  await waitFor(isSettled, { what: 'pods to be ready or gone', timeoutMs: 120_000 })
 }
 
 /** Follows every replica until it is gone. */
-export function followPods(lab: Lab) {
-  const watching = lab.watch('get', 'pods', '--watch', selector, '--output=jsonpath={@}{"\\n"}')
+export function followPods(cluster: Cluster) {
+  const watching = cluster.watch('get', 'pods', '--watch', selector, '--output=jsonpath={@}{"\\n"}')
   const states = () =>
     watching
       .output()
       .split('\n')
       .filter((line) => line.startsWith('{') && line.endsWith('}'))
       .map((line) => JSON.parse(line) as Pod)
+  const lives = () => {
+    const found = new Map<string, Pod[]>()
+    for (const pod of states()) {
+      const { uid } = pod.metadata
+      found.set(uid, [...(found.get(uid) ?? []), pod])
+    }
+    return found
+  }
   return {
     /** The fewest replicas that were ready and not about to go at any moment since as many as `wanted` were. */
     fewestReady(wanted: number): number {
@@ -70,30 +91,46 @@ export function followPods(lab: Lab) {
       }
       return fewest ?? 0
     },
-    /** How the pods ended that are gone, and what none of them may have done. */
-    judge() {
+    /** How long each pod that became ready took for it, from its creation, in whole seconds as Kubernetes notes them. */
+    secondsUntilReady(): number[] {
+      return [...lives().values()].flatMap((life) => {
+        const since = life.map(readySince).find((at) => at !== undefined)
+        const [first] = life
+        if (since === undefined || first === undefined || isReady(first)) return []
+        return [(Date.parse(since) - Date.parse(first.metadata.creationTimestamp)) / 1_000]
+      })
+    },
+    /** How the pods ended that are gone, and what none of them may have done. @param present those that are still there */
+    judge(present: ReadonlyMap<string, Pod>, { killed, unfit }: Meddling) {
       const endings: Omit<Ending, 'servedDraining'>[] = []
       const faults: string[] = []
-      const lives = new Map<string, Pod[]>()
-      for (const pod of states()) {
-        const { uid } = pod.metadata
-        lives.set(uid, [...(lives.get(uid) ?? []), pod])
-      }
-      for (const life of lives.values()) {
+      for (const [uid, life] of lives()) {
         const { metadata, spec, status } = life.at(-1) as Pod
+        const build = tagOf(spec.containers[0]?.image)
+        if (killed.has(uid) || (unfit.has(build) && !life.some(isReady))) continue
         const [container] = status.containerStatuses ?? []
         const restarts = container?.restartCount ?? 0
         if (restarts > 0) faults.push(`pod: ${metadata.name} was restarted ${restarts} times`)
+        if (present.has(uid)) continue
         const { terminated } = container?.state ?? {}
         const going = life.find((pod) => pod.metadata.deletionTimestamp !== undefined)
         if (terminated === undefined || going === undefined)
           faults.push(`pod: nobody saw how ${metadata.name} ended`)
-        else endings.push({ build: spec.containers[0]?.image ?? '', ...endOf(going, terminated) })
+        else endings.push({ build, ...endOf(going, terminated) })
       }
       return { endings, faults }
     },
     stop: () => watching.kill(),
   }
+}
+
+function readySince({ status }: Pod): string | undefined {
+  return status.conditions?.find(({ type, status: is }) => type === 'Ready' && is === 'True')
+    ?.lastTransitionTime
+}
+
+function tagOf(image = ''): string {
+  return image.slice(image.lastIndexOf(':') + 1)
 }
 
 /** @param going the pod when it was first seen to go: its time stamp then tells when its grace is over */

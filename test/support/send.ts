@@ -9,6 +9,8 @@ export interface Sent {
   body?: Buffer | string
   /** Sends the body in ten pieces over so long, milliseconds. */
   sendMs?: number
+  /** Once it is there, what is left of such a body is sent at once. */
+  hurry?: Promise<unknown>
   agent?: Agent
   /** Until the whole answer is there, milliseconds; default 60,000. */
   timeoutMs?: number
@@ -54,15 +56,21 @@ export function send(base: string, { path, body, timeoutMs = 60_000, ...sent }: 
       })
     })
     if (sent.sendMs === undefined) outgoing.end(body)
-    else void sendSlowly(outgoing, Buffer.from(body ?? ''), sent.sendMs)
+    else void sendSlowly(outgoing, Buffer.from(body ?? ''), sent.sendMs, sent.hurry)
   })
 }
 
-async function sendSlowly(outgoing: ClientRequest, body: Buffer, sendMs: number): Promise<void> {
+async function sendSlowly(
+  outgoing: ClientRequest,
+  body: Buffer,
+  sendMs: number,
+  hurry?: Promise<unknown>,
+): Promise<void> {
   const pieceBytes = Math.ceil(body.length / 10)
   for (let at = 0; at < body.length && !outgoing.destroyed; at += pieceBytes) {
     outgoing.write(body.subarray(at, at + pieceBytes))
-    await sleep(sendMs / 10)
+    const pause = sleep(sendMs / 10)
+    await (hurry === undefined ? pause : Promise.race([pause, hurry]))
   }
   outgoing.end()
 }
