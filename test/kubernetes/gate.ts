@@ -20,7 +20,7 @@ import type { Control } from './controls.ts'
 import { excuse } from './excuses.ts'
 import type { Ground } from './ground.ts'
 import { makeOperator } from './operator.ts'
-import { followPods, isReady, podsOf, settled } from './pods.ts'
+import { followPods, isReady, memoryLimitMiB, podsOf, settled } from './pods.ts'
 import { createRelease, type Release } from './release.ts'
 import { type Scenario, type ScenarioName, type Scene, scenarios } from './scenarios.ts'
 import { describe, type Verdict } from './verdict.ts'
@@ -179,7 +179,11 @@ async function play(
         continue
       }
       lost.push(...(await readBack(ledger, urlOf(pod), scope)))
-      memory.push(await residentMiB(urlOf(pod)))
+      const resident = await residentMiB(urlOf(pod))
+      const limit = memoryLimitMiB(pod)
+      if (resident > limit)
+        faults.push(`memory: ${pod.metadata.name} takes ${resident} MiB, and may take ${limit}`)
+      memory.push(resident)
     }
     const inBucket = await compareBucket(ledger, (project) =>
       readBucketLog(clientOf(minio), { bucket, prefix, project }),

@@ -16,7 +16,7 @@ export interface Pod {
     deletionTimestamp?: string
     deletionGracePeriodSeconds?: number
   }
-  spec: { containers: { image: string }[] }
+  spec: { containers: { image: string; resources: { limits?: { memory?: string } } }[] }
   status: {
     podIP?: string
     conditions?: { type: string; status: string; lastTransitionTime: string }[]
@@ -43,6 +43,13 @@ export async function podsOf(cluster: Cluster): Promise<Map<string, Pod>> {
 
 export function isReady(pod: Pod): boolean {
   return readySince(pod) !== undefined
+}
+
+/** What a pod may take before its node ends it, MiB; the lab does not. */
+export function memoryLimitMiB({ spec }: Pod): number {
+  const { memory = '' } = spec.containers[0]?.resources.limits ?? {}
+  const [, mebibytes] = /^(\d+)Mi$/.exec(memory) ?? []
+  return Number(mebibytes)
 }
 
 /** Whether the very same pods are there. */
