@@ -39,8 +39,6 @@ export interface LoadSummary {
   /** Sent within three seconds of their time. */
   onTime: number
   seconds: number
-  /** When it began, as `Date.now()` says. */
-  startedAt: number
 }
 
 type Request = Sent & { base: string; check(answer: Answered): string | undefined }

@@ -12,14 +12,12 @@ function ledgerOf(lines: Partial<LedgerLine>[]): Ledger {
   const whole = lines.map(
     (line, index): LedgerLine => ({
       ...{ id: `load ${index}`, kind: 'post', project: 'p', file: `${index}.yaml` },
-      ...{ content: '', sentMs: 0, tookMs: 10 },
+      ...{ blob: '', sentMs: 0, tookMs: 10 },
       ...line,
     }),
   )
-  const files = new Map([['p', new Map<string, string | null>()]])
-  for (const { file, content = null } of whole) files.get('p')?.set(file, content)
   const failures = whole.filter(({ failure }) => failure !== undefined)
-  return { lines: whole, failures, acknowledged: new Map(), files }
+  return { lines: whole, failures, acknowledged: new Map(), files: new Map() }
 }
 
 const left = (lines: Partial<LedgerLine>[], kills = [killAt]) => {
@@ -41,14 +39,6 @@ test('nothing else is', () => {
   assert.equal(left([{ sentMs: 9_000, tookMs: 900, failure: reset }]), none)
   assert.equal(left([{ sentMs: 15_100, tookMs: 5, failure: reset }]), none)
   assert.equal(left([{ sentMs: 9_000, tookMs: 1_100, failure: reset }], []), none)
-})
-
-test('what a file holds after such a write is known again with the next that was acknowledged', () => {
-  const failed = { sentMs: 9_000, tookMs: 1_100, failure: reset, file: 'a' }
-  const files = (lines: Partial<LedgerLine>[]) =>
-    excuse(ledgerOf(lines), startedAt, [killAt]).ledger.files.get('p')
-  assert.is(files([{ file: 'a' }, failed])?.has('a'), false)
-  assert.is(files([failed, { file: 'a', sentMs: 12_000, content: 'x' }])?.get('a'), 'x')
 })
 
 test.run()

@@ -17,11 +17,11 @@ export interface Excused {
 
 /**
  * Takes out of a ledger what the kills explain.
- * @param startedAt when the load began, as `Date.now()` says
+ * @param startedAtMs when the load began, by the machine's clock
  * @param kills when pods were killed, likewise
  */
-export function excuse(ledger: Ledger, startedAt: number, kills: readonly number[]): Excused {
-  const atMs = kills.map((kill) => kill - startedAt)
+export function excuse(ledger: Ledger, startedAtMs: number, kills: readonly number[]): Excused {
+  const atMs = kills.map((kill) => kill - startedAtMs)
   const isUnderWay = ({ sentMs, tookMs }: LedgerLine) =>
     atMs.some((kill) => sentMs <= kill && kill <= sentMs + tookMs)
   const isAfterwards = ({ sentMs }: LedgerLine) =>
@@ -31,25 +31,8 @@ export function excuse(ledger: Ledger, startedAt: number, kills: readonly number
   const afterwards = ofConnection.filter((line) => !isUnderWay(line) && isAfterwards(line))
   const excused = new Set([...underWay, ...afterwards])
   return {
-    ledger: {
-      ...ledger,
-      failures: ledger.failures.filter((line) => !excused.has(line)),
-      files: withoutUncertain(ledger, excused),
-    },
+    ledger: { ...ledger, failures: ledger.failures.filter((line) => !excused.has(line)) },
     underWay: underWay.length,
     afterwards: afterwards.length,
   }
-}
-
-/** A write that failed may have been committed: what its file holds is known again once another write was acknowledged. */
-function withoutUncertain(ledger: Ledger, excused: ReadonlySet<LedgerLine>): Ledger['files'] {
-  const files = new Map([...ledger.files].map(([project, held]) => [project, new Map(held)]))
-  const last = new Map<string, LedgerLine>()
-  for (const line of ledger.lines) {
-    if (line.kind !== 'get') last.set(`${line.project}/${line.file}`, line)
-  }
-  for (const line of last.values()) {
-    if (excused.has(line)) files.get(line.project)?.delete(line.file)
-  }
-  return files
 }

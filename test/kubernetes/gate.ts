@@ -5,10 +5,10 @@
  */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { compareBucket, makeProject, scope } from '../gate/gate.ts'
-import { startModeA } from '../gate/gateway.ts'
+import { makeProject, scope } from '../gate/gate.ts'
+import { startGateway } from '../gate/gateway.ts'
 import { type Outcome, startKeptnClients } from '../gate/keptn-clients.ts'
-import { type Ledger, readBack, readLedger } from '../gate/ledger.ts'
+import { compareBucket, type Ledger, readBack, readLedger } from '../gate/ledger.ts'
 import type { LoadSettings } from '../gate/load.ts'
 import { startLoad } from '../gate/loading.ts'
 import { buildReport } from '../gate/report.ts'
@@ -123,8 +123,8 @@ async function play(
   name: ScenarioName,
   session: Session,
 ): Promise<{ verdict: Verdict; ledger: Ledger; isSpoiled: boolean }> {
-  const { scene, release, bucket, folder, perSecond, postsOnly, seed } = session
-  const { cluster, minio } = scene
+  const { scene, release, folder, perSecond, postsOnly, seed } = session
+  const { cluster } = scene
   const scenario: Scenario = scenarios[name]
   const { begins, passes = 2, fewest = begins.replicas, unfit = [] } = scenario
   await release.begin(begins)
@@ -133,7 +133,7 @@ async function play(
     const { spec } = await cluster.get<{ spec: { clusterIP: string } }>('service', service)
     return `${spec.clusterIP}:8080`
   }
-  const gateway = await startModeA(await address('resource-service'))
+  const gateway = await startGateway({ mode: 'A', service: await address('resource-service') })
   const serviceUrl = `http://${await address(service)}`
   const projects = named(`${name}-short`, 3)
   const slowProjects = named(`${name}-slow`, 6)
@@ -169,44 +169,30 @@ async function play(
     const summary = await loading.stop()
 
     const whole = readLedger(load.ledgerPath)
-    const { ledger, underWay, afterwards } = excuse(whole, summary.startedAt, killsAt)
-    const pods = await podsOf(cluster)
-    const lost: string[] = []
-    const memory: number[] = []
-    for (const pod of pods.values()) {
-      if (!isReady(pod)) {
-        faults.push(`pod: ${pod.metadata.name} is not ready in the end`)
-        continue
-      }
-      lost.push(...(await readBack(ledger, urlOf(pod), scope)))
-      const resident = await residentMiB(urlOf(pod))
-      const limit = memoryLimitMiB(pod)
-      if (resident > limit)
-        faults.push(`memory: ${pod.metadata.name} takes ${resident} MiB, and may take ${limit}`)
-      memory.push(resident)
-    }
-    const inBucket = await compareBucket(ledger, (project) =>
-      readBucketLog(clientOf(minio), { bucket, prefix, project }),
-    )
-    lost.push(...inBucket)
+    const { ledger, underWay, afterwards } = excuse(whole, summary.startedAtMs, killsAt)
+    const found = await readAll(ledger, session)
+    faults.push(...found.faults)
+    const { pods, wrong, memory } = found
     const seen = followed.fewestReady(begins.replicas)
     if (seen < fewest) faults.push(`roll: only ${seen} of ${begins.replicas} replicas were ready`)
     const ends = followed.judge(pods, { killed, unfit: new Set(unfit) })
     const failed = ledger.failures.length
     const witness = gateway.witness()
     const report = buildReport({
+      title: name,
       ledger,
       summary,
       // A failure that a kill explains is a complaint of nginx as well.
       witness: killed.size > 0 ? { ...witness, complaints: [] } : witness,
       endings: ends.endings,
-      lost,
+      replacements: ends.endings.length,
+      wrong,
       faults: [...faults, ...ends.faults, ...faultsOf(outcomes)],
       notes: [],
     })
     const verdict = {
       ...{ scenario: name, report, excused: { underWay, afterwards }, failed },
-      ...{ lost: lost.length, untilReady: followed.secondsUntilReady(), memory },
+      ...{ lost: wrong.length, untilReady: followed.secondsUntilReady(), memory },
       ...{ seconds: summary.seconds, outcomes },
     }
     return { verdict, ledger, isSpoiled }
@@ -215,6 +201,33 @@ async function play(
     await gateway.stop()
     await followed.stop()
   }
+}
+
+/** What every replica and the bucket hold of what was acknowledged, and what the replicas take. */
+async function readAll(ledger: Ledger, { scene, bucket }: Session) {
+  const { cluster, minio } = scene
+  const pods = await podsOf(cluster)
+  const faults: string[] = []
+  const wrong: string[] = []
+  const memory: number[] = []
+  const attempt = async (what: string, work: () => Promise<void>) => {
+    await work().catch((error: Error) => faults.push(`${what}: ${error.message}`))
+  }
+  for (const pod of pods.values()) {
+    const { name } = pod.metadata
+    await attempt(`reading from ${name}`, async () => {
+      wrong.push(...(await readBack(ledger, urlOf(pod), scope)))
+      const resident = await residentMiB(urlOf(pod))
+      memory.push(resident)
+      const limit = memoryLimitMiB(pod)
+      if (resident > limit) faults.push(`memory: ${name} takes ${resident} MiB of ${limit}`)
+    })
+  }
+  await attempt('reading the bucket', async () => {
+    const readLog = (project: string) => readBucketLog(clientOf(minio), { bucket, prefix, project })
+    wrong.push(...(await compareBucket(ledger, readLog)))
+  })
+  return { pods, wrong, memory, faults }
 }
 
 function faultsOf(outcomes: readonly Outcome[]): string[] {

@@ -22,7 +22,7 @@ export interface Scene {
   redis: Server & { url: string }
   /** Where pods reach those two. */
   hostAddress: string
-  /** Notes that a pod is about to be killed. */
+  /** Notes that a pod is about to be killed: what fails with it is counted apart. */
   kills(pod: Pod): void
   /** kill -9 of what runs in a pod; absent where the cluster's nodes are out of reach. */
   killProcesses?: (pod: string) => void
@@ -40,8 +40,6 @@ export interface Scenario {
   keptn?: boolean
   /** Builds whose pods need not become ready, and may then end as they like. */
   unfit?: readonly string[]
-  /** Whether pods are killed: what fails with them is counted apart. */
-  kills?: boolean
   /** Whether it leaves what no build but its own can read. */
   isLast?: boolean
 }
@@ -260,7 +258,6 @@ export const scenarios = {
     does: 'each pod deleted with --force, and killed with kill -9',
     begins: now,
     fewest: 0,
-    kills: true,
     play: killAll,
   },
   last: {

@@ -8,7 +8,7 @@ const verdict = (more: Partial<Verdict> & { requests?: number; red?: string[] })
   const { requests = 3_000, red = [], ...rest } = more
   return {
     scenario: 'upgrade',
-    report: { failures: red, text: '', requests, replacements: 4 },
+    report: { failures: red, text: '', requests, posts: 0, replacements: 4 },
     excused: { underWay: 0, afterwards: 0 },
     ...{ failed: 0, lost: 0, untilReady: [3, 5], memory: [100], outcomes: [], seconds: 60 },
     ...rest,
