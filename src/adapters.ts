@@ -1,5 +1,6 @@
 /** Opens what the settings name: the store and the lock, each by the adapter for it, and repositories on them. */
 import { hostname, totalmem } from 'node:os'
+import { getHeapStatistics } from 'node:v8'
 import type { Formats } from './cluster/formats.ts'
 import type { Config } from './config.ts'
 import type { Identity } from './git/objects.ts'
@@ -54,10 +55,14 @@ export function objectMemory(usableBytes: number): number {
   return Math.min(memoryMostBytes, Math.floor(usableBytes / 8))
 }
 
-/** The limit of the container where there is one; without one this is more than the machine has, or 0. */
+/**
+ * The limit of the container where there is one; without one this is more than the machine has, or 0. Whoever limits Node's heap,
+ * as the chart does, means it to be half of what the process may use.
+ */
 function usableMemory(): number {
   const limit = process.constrainedMemory()
-  return limit > 0 ? Math.min(limit, totalmem()) : totalmem()
+  const heap = 2 * getHeapStatistics().heap_size_limit
+  return Math.min(limit > 0 ? limit : totalmem(), totalmem(), heap)
 }
 
 const passingMemoryMaxBytes = 16 * 2 ** 20
