@@ -29,6 +29,8 @@ export async function makeImage(options: {
   for (const { instruction, text } of stage.steps) {
     if (instruction !== 'COPY') continue
     const [from = '', to = ''] = text.split(/\s+/)
+    // What the base image brings is the machine's own in the lab.
+    if (from.startsWith('/usr/')) continue
     const source = from.replace(/^\/app\//, '')
     const target = to.startsWith('/') ? join(rootfs, to) : join(rootfs, workingDir, to)
     mkdirSync(dirname(target), { recursive: true })
