@@ -18,12 +18,12 @@ const homes = [
   { ref: 'refs/heads/main', folder: '.keptn-stages/production/carts/' },
 ]
 /** What an entry brings is small: git's housekeeping after each would be most of the work. */
-const gcEvery = 1_000
+const gcEvery = 250
 
 /**
- * The README's loop would take a quarter of an hour for what a long run writes, most of it to start programs. Here every
- * thousandth entry and the last are fetched, which makes git check that nothing is missing, and of those between them git
- * unpacks the objects.
+ * The README's loop takes 30 ms and more for an entry, most of it to start programs: a quarter of an hour for what a long run
+ * writes. Here some entries and the last are fetched, which makes git check that nothing is missing, and of those between them
+ * git unpacks the objects. The loop itself is held by test/long/rebuild.long.test.ts.
  */
 function replayLarge(git: StockGit, folder: string): void {
   addPacks(git, join(folder, 'packs'))

@@ -1,4 +1,4 @@
-/** The last witness: repositories that stock git rebuilds from the bucket, as the README tells it, with no line of ours. */
+/** The last witness: repositories that stock git rebuilds from the bucket, as the README tells it but for its pace. */
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
@@ -10,8 +10,8 @@ import type { Rebuild } from './rebuild-worker.ts'
 
 const workerFile = new URL('rebuild-worker.js', import.meta.url)
 const atOnce = 2
-/** As many as a project has in a short run. */
-const fetchesMost = 5_000
+/** As many as take a few seconds. */
+const fetchesMost = 250
 
 /** @param at.folder for copies of the bucket, removed again @returns a sentence for each file that is not what was acknowledged */
 export async function compareRebuilt(
