@@ -2,7 +2,7 @@
 import { ServiceError } from '../errors.ts'
 import type { Oid, TreeEntry } from '../git/objects.ts'
 import type { Draft, View } from '../repository/repository.ts'
-import { metadataFile } from './metadata.ts'
+import { metadataFile, readMetadata } from './metadata.ts'
 import type { Scope, StageName } from './resources.ts'
 import { findEntry, graft, isFile, isFolder } from './tree.ts'
 
@@ -52,10 +52,36 @@ export async function findPlace(view: View, scope: Scope, at?: Oid): Promise<Pla
   const branch = scope.stage ?? view.defaultBranch
   const commit = at ?? findTip(view, scope)
   const { tree: root } = await view.readCommit(commit)
-  if (scope.service === undefined) return { branch, commit, root, folder: [], tree: root }
-  const entry = await findEntry(view, root, [scope.service])
-  if (entry === null || !isFolder(entry)) throw notFound('service')
-  return { branch, commit, root, folder: [scope.service], tree: entry.oid }
+  const base = at === undefined ? [] : await baseOf(view, root, scope)
+  const stage = await findFolder(view, root, base)
+  if (stage === null) throw notFound('stage')
+  const { service } = scope
+  const tree = service === undefined ? stage : await findFolder(view, stage, [service])
+  if (tree === null) throw notFound('service')
+  return { branch, commit, root, folder: service === undefined ? base : [...base, service], tree }
+}
+
+/**
+ * The way to a stage in an older commit. A project that a later build had taken to format 2 and back has commits in which stages
+ * are folders: what was read there must not seem to be absent here.
+ */
+async function baseOf(view: View, root: Oid, { stage }: Scope): Promise<string[]> {
+  if (stage === undefined) return []
+  const entry = (await view.readTree(root)).get(metadataFile)
+  if (entry === undefined || !isFile(entry)) return []
+  const content = await view.readBlob(entry.oid)
+  const format = formats.get(content) ?? readMetadata(content).format
+  formats.set(content, format)
+  return format === 1 ? [] : [stagesFolder, stage]
+}
+
+/** What `metadata.yaml` says, for as long as its content is in memory: YAML takes its time. */
+const formats = new WeakMap<Buffer, number>()
+
+async function findFolder(view: View, root: Oid, path: string[]): Promise<Oid | null> {
+  if (path.length === 0) return root
+  const entry = await findEntry(view, root, path)
+  return entry !== null && isFolder(entry) ? entry.oid : null
 }
 
 /** The tip of a scope's branch. @throws project_not_found, stage_not_found */

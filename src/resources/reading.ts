@@ -88,7 +88,8 @@ export function createReading(repositories: Repositories): Reading {
     view: View,
     { scope, path, commit }: { scope: Scope; path: ResourcePath; commit: Oid },
   ): Promise<Oid> => {
-    const key = `${commit}${scope.service ?? ''}/${path}`
+    // Where stages are folders one commit serves all of them.
+    const key = `${commit}${scope.stage ?? ''}/${scope.service ?? ''}/${path}`
     const known = blobs.get(key)
     if (known !== undefined) return known
     const place = await findPlace(view, scope, commit)
