@@ -7,8 +7,8 @@ import { run, tryRun } from './run.ts'
 
 /** The release before this tree's, the newest that knows no format 2. Nothing else names it. */
 export const previous = {
-  name: 'v0.1.0',
-  commit: '4651eebc81de4083b72ffa65a0457dbe9f21c8d2',
+  name: 'v0.1.1',
+  commit: 'c610974f042bc2387102f5ce14e8a6ee042dd83e',
 } as const
 
 export interface PreviousBuild {
