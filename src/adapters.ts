@@ -57,7 +57,7 @@ export function objectMemory(usableBytes: number): number {
 
 /**
  * The limit of the container where there is one; without one this is more than the machine has, or 0. Whoever limits Node's heap,
- * as the chart does, means it to be half of what the process may use.
+ * as the chart does, means it to be about half of what the process may use.
  */
 function usableMemory(): number {
   const limit = process.constrainedMemory()

@@ -103,13 +103,13 @@ test('a pod is killed after what its own values add up to', () => {
   assert.is(graceOf({ graceSeconds: 120 }), 120)
 })
 
-test('half of the memory is for the heap of Node', () => {
+test('three eighths of the memory are for the old space of Node', () => {
   for (const memoryMiB of [256, 768]) {
     const [server] = podsOf(render({ memoryMiB })).spec.containers
     assert.is(server.resources.limits.memory, `${memoryMiB}Mi`)
     assert.is(server.resources.requests.memory, `${memoryMiB}Mi`)
     const heap = environmentOf(server).NODE_OPTIONS
-    assert.is(heap, `--max-old-space-size=${memoryMiB / 2}`)
+    assert.is(heap, `--max-old-space-size=${(memoryMiB * 3) / 8} --max-semi-space-size=8`)
   }
 })
 

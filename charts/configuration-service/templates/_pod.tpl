@@ -33,7 +33,7 @@
 - name: REQUEST_TIMEOUT_SECONDS
   value: {{ $v.drain.requestSeconds | quote }}
 - name: NODE_OPTIONS
-  value: --max-old-space-size={{ div (int $v.memoryMiB) 2 }}
+  value: --max-old-space-size={{ div (mul 3 (int $v.memoryMiB)) 8 }} --max-semi-space-size=8
 {{- end -}}
 
 {{- define "store.url" -}}
