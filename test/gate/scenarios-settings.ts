@@ -40,6 +40,8 @@ export const changedSettings: Scenario = {
         MAX_BODY_BYTES: '5MiB',
       })
       await rollTo(stage, build)
+      // Those that go still use the keys of before.
+      await fleet.settled()
       const before = [...fleet.replicas]
       faults.push(...(await rotateKeys(stage, keys)))
       faults.push(...(await rotatePassword(stage, address, administrator)))

@@ -77,6 +77,9 @@ async function failToRollBack({ operator }: Scene): Promise<void> {
 
 /** @throws where pods are others than before */
 async function keepsPods({ cluster }: Scene, work: () => Promise<void>): Promise<void> {
+  // Helm is content before the last of the old pods is told to go.
+  await cluster.kubectl('rollout', 'status', 'deployment/configuration-service')
+  await settled(cluster)
   const pods = await podsOf(cluster)
   await work()
   if (!areSame(await podsOf(cluster), pods)) throw new Error('pods were replaced')
