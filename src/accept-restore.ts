@@ -9,17 +9,16 @@ import { listAnnouncements } from './cluster/announcement.ts'
 import { type Verdict, verdicts } from './cluster/expand.ts'
 import { formatsOf } from './cluster/formats.ts'
 import type { Migration } from './cluster/migration.ts'
-import type { Environment } from './config.ts'
+import type { Config, Environment } from './config.ts'
 import { sentence } from './errors.ts'
 import { tellReport } from './migrate-report.ts'
-import { reach } from './reach.ts'
 import { projectKeys } from './repository/keys.ts'
 import type { ProjectName } from './repository/repository.ts'
 import { acceptRestore, type Findings, inspectLog, isBroken } from './repository/restore.ts'
 import { parseProjectName } from './resources/names.ts'
-import { readSettings, type Settled } from './settled.ts'
 import type { Store } from './store/store.ts'
 import { systemClock, systemRandomness } from './system-clock.ts'
+import { fail, reach, runOnce } from './verb.ts'
 import { version } from './version.ts'
 
 const verb = 'accept-restore'
@@ -42,23 +41,15 @@ type Report = Findings & { verdict: Verdict; message: string; applied: number }
 /** Runs the verb to its end. @returns the exit code: 0 done, 2 failed or called wrongly, 3 refused */
 export async function acceptRestoreVerb(options: Options): Promise<number> {
   const command = parseCommand(options.words)
-  if (typeof command === 'string') return fail(command)
-  const settled = readSettings(options.environment)
-  if ('problems' in settled) return fail(settled.problems.join('\nconfiguration-service: '))
-  try {
-    const report = await run(command, settled, options)
-    tellReport({ ...command, name: verb, verb }, report)
-    return verdicts[report.verdict]
-  } catch (error) {
-    return fail(`failed: ${sentence(error)}; run it again to go on`)
-  } finally {
-    settled.observer.close()
-  }
-}
-
-function fail(message: string): number {
-  process.stderr.write(`configuration-service: ${verb}: ${message}\n`)
-  return verdicts.failed
+  if (typeof command === 'string') return fail(`${verb}: ${command}`)
+  return runOnce(options.environment, {
+    async work({ config }) {
+      const report = await run(command, config, options)
+      tellReport({ ...command, name: verb, verb }, report)
+      return verdicts[report.verdict]
+    },
+    failure: (reason) => `${verb}: failed: ${reason}; run it again to go on`,
+  })
 }
 
 /** @returns the command, or a sentence that says what is wrong with it */
@@ -82,7 +73,7 @@ function parseCommand(words: readonly string[]): Command | string {
 
 async function run(
   { project, json, dryRun }: Command,
-  { config }: Settled,
+  config: Config,
   { migrations }: Options,
 ): Promise<Report> {
   const store = await openStore(config)

@@ -11,7 +11,6 @@ import { converge } from './cluster/converge.ts'
 import { createConversions } from './cluster/convert.ts'
 import { expand, type Runner, verdicts } from './cluster/expand.ts'
 import { type Formats, formatsOf } from './cluster/formats.ts'
-import { createMembership } from './cluster/membership.ts'
 import type { Migration } from './cluster/migration.ts'
 import { readStatus } from './cluster/status.ts'
 import type { Config, Environment } from './config.ts'
@@ -19,10 +18,9 @@ import { sentence } from './errors.ts'
 import { describeStatus, type Report, tellReport } from './migrate-report.ts'
 import { silent } from './observe.ts'
 import { createProgressLine } from './progress-line.ts'
-import { reach } from './reach.ts'
-import { readSettings } from './settled.ts'
 import type { RuledStore } from './store/probe.ts'
 import { systemClock, systemRandomness } from './system-clock.ts'
+import { fail, membershipOfJob, reach, runOnce } from './verb.ts'
 import { version } from './version.ts'
 
 export interface MigrateOptions {
@@ -67,22 +65,15 @@ const flagsOf = { expand: ['json', 'dry-run'], status: ['json'], to: Object.keys
 export async function migrate(options: MigrateOptions): Promise<number> {
   const command = parseCommand(options.words)
   if (typeof command === 'string') return fail(`migrate: ${command}`)
-  const settled = readSettings(options.environment)
-  if ('problems' in settled) return fail(settled.problems.join('\nconfiguration-service: '))
-  try {
-    const report = await run(command, settled.config, options)
-    tellReport({ ...command, name: `migrate ${command.verb}` }, report)
-    return verdicts[report.verdict]
-  } catch (error) {
-    return fail(`migrate ${command.verb} failed: ${sentence(error)}; run it again to go on`)
-  } finally {
-    settled.observer.close()
-  }
-}
-
-function fail(message: string): number {
-  process.stderr.write(`configuration-service: ${message}\n`)
-  return verdicts.failed
+  const name = `migrate ${command.verb}`
+  return runOnce(options.environment, {
+    async work({ config }) {
+      const report = await run(command, config, options)
+      tellReport({ ...command, name }, report)
+      return verdicts[report.verdict]
+    },
+    failure: (reason) => `${name} failed: ${reason}; run it again to go on`,
+  })
 }
 
 /** @returns the command, or a sentence that says what is wrong with it */
@@ -176,7 +167,6 @@ async function runVerb(command: Command, runner: Runner, place: Place): Promise<
   return command.verb === 'to' ? convergeAsMember(command, runner, place) : expand(runner)
 }
 
-/** While it converts, others have to know of it: a target is agreed only once everybody has seen it. */
 async function convergeAsMember(
   command: ToCommand,
   runner: Runner,
@@ -184,16 +174,10 @@ async function convergeAsMember(
 ): Promise<Report> {
   const self = newReplicaId()
   const conversions = createConversions(runner)
-  const membership = createMembership({
-    store,
-    clock: systemClock,
-    observer: silent,
-    log: runner.log as ClusterLog,
-    times,
-    identity: { replicaId: self, role: 'migrate', build: version() },
-    formats,
-    quiesce: conversions.quiet,
-  })
+  const membership = membershipOfJob(
+    { store, log: runner.log as ClusterLog, times, formats, quiesce: conversions.quiet },
+    self,
+  )
   if (!command.dryRun) await membership.join()
   try {
     const place = { ...runner, store, clock: systemClock, times, conversions, self }

@@ -7,11 +7,10 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { identityOf, newReplicaId, openLock, openPassing, openStore } from './adapters.ts'
+import { identityOf, openLock, openPassing, openStore } from './adapters.ts'
 import { clusterTimes } from './cluster/announcement.ts'
 import { createClusterLog } from './cluster/cluster-log.ts'
 import { type Formats, formatsOf } from './cluster/formats.ts'
-import { createMembership } from './cluster/membership.ts'
 import type { Migration } from './cluster/migration.ts'
 import { mayHave, permit } from './cluster/permit.ts'
 import { listProjects, lookAt } from './cluster/walk.ts'
@@ -19,11 +18,9 @@ import type { Config, Environment } from './config.ts'
 import { isServiceError, sentence } from './errors.ts'
 import { silent } from './observe.ts'
 import { createProgressLine } from './progress-line.ts'
-import { reach } from './reach.ts'
 import { escapeProject, unescapeProject } from './repository/keys.ts'
 import type { ProjectName, Repositories } from './repository/repository.ts'
 import { parseProjectName } from './resources/names.ts'
-import { readSettings } from './settled.ts'
 import type { RuledStore } from './store/probe.ts'
 import { systemClock, systemRandomness } from './system-clock.ts'
 import { exportProject } from './transfer/export-project.ts'
@@ -39,6 +36,7 @@ import {
   type Told,
   tellTransfer,
 } from './transfer-report.ts'
+import { fail, membershipOfJob, reach, runOnce } from './verb.ts'
 import { version } from './version.ts'
 
 export interface TransferOptions {
@@ -111,22 +109,14 @@ export async function transfer(options: TransferOptions): Promise<number> {
   const { verb } = options
   const command = parseCommand(verb, options.words)
   if (typeof command === 'string') return fail(`${verb}: ${command}`)
-  const settled = readSettings(options.environment)
-  if ('problems' in settled) return fail(settled.problems.join('\nconfiguration-service: '))
-  try {
-    const told = await run(command, settled.config, options)
-    tellTransfer(command, told)
-    return exitCodeOf(told, { isAll: command.project === null })
-  } catch (error) {
-    return fail(`${verb} failed: ${sentence(error)}`)
-  } finally {
-    settled.observer.close()
-  }
-}
-
-function fail(message: string): number {
-  process.stderr.write(`configuration-service: ${message}\n`)
-  return 2
+  return runOnce(options.environment, {
+    async work({ config }) {
+      const told = await run(command, config, options)
+      tellTransfer(command, told)
+      return exitCodeOf(told, { isAll: command.project === null })
+    },
+    failure: (reason) => `${verb} failed: ${reason}`,
+  })
 }
 
 /** @returns the command, or a sentence that says what is wrong with it */
@@ -213,23 +203,13 @@ function verdictOf(error: unknown): 'refused' | 'failed' {
   return isRefused ? 'refused' : 'failed'
 }
 
-/** While it imports, others have to know of it: a format is agreed only once everybody has seen the proposal. */
 async function asMember(command: ImportCommand, place: Place, formats: Formats): Promise<Told[]> {
   const { config, store, repositories, signal } = place
   const system = { clock: systemClock, random: systemRandomness }
   const log = createClusterLog({ ...system, store, build: version() })
   const times = clusterTimes(config.heartbeatSeconds)
   let writing: Promise<unknown> | undefined
-  const membership = createMembership({
-    store,
-    clock: systemClock,
-    observer: silent,
-    log,
-    times,
-    identity: { replicaId: newReplicaId(), role: 'migrate', build: version() },
-    formats,
-    quiesce: () => writing,
-  })
+  const membership = membershipOfJob({ store, log, times, formats, quiesce: () => writing })
   const target: Target = {
     ...system,
     store,
