@@ -1,5 +1,5 @@
 /** What a process says of itself for as long as it runs. @see docs/entry-format.md, "Replica announcement" */
-import { mapParallel, storeTimeoutMs } from '../repository/environment.ts'
+import { listAll, mapParallel, storeTimeoutMs } from '../repository/environment.ts'
 import type { Store } from '../store/store.ts'
 import type { FormatRange } from './formats.ts'
 
@@ -54,7 +54,6 @@ export function clusterTimes(heartbeatSeconds: number): ClusterTimes {
 }
 
 export const replicasPrefix = 'cluster/replicas/'
-const listPage = 1_000
 const atOnce = 16
 
 /** The key of a replica's announcement. @param replicaId letters, digits, `.`, `_` and `-` */
@@ -74,17 +73,7 @@ export function encodeAnnouncement(announcement: Announcement): Buffer {
  */
 export async function listAnnouncements(store: Store): Promise<Announced[]> {
   const ids: string[] = []
-  let startAfter: string | undefined
-  do {
-    const page = await store.list({
-      prefix: replicasPrefix,
-      ...(startAfter !== undefined && { startAfter }),
-      limit: listPage,
-      timeoutMs: storeTimeoutMs,
-    })
-    ids.push(...page.objects.flatMap(({ key }) => idOf(key)))
-    startAfter = page.next ?? undefined
-  } while (startAfter !== undefined)
+  for await (const { key } of listAll(store, replicasPrefix)) ids.push(...idOf(key))
   const found = await mapParallel(ids, atOnce, async (replicaId) => {
     const object = await store.get(announcementKey(replicaId), { timeoutMs: storeTimeoutMs })
     // Left since the list.

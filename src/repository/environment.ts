@@ -3,7 +3,7 @@ import type { Clock, Randomness } from '../clock.ts'
 import type { Identity } from '../git/objects.ts'
 import type { Lock } from '../lock/lock.ts'
 import type { Observer } from '../observe.ts'
-import type { Store } from '../store/store.ts'
+import type { ListedObject, Store } from '../store/store.ts'
 import type { PackCache } from './cache.ts'
 import type { ObjectCache } from './object-cache.ts'
 
@@ -39,6 +39,32 @@ export interface RepositorySettings {
 
 /** One call of the store may take so long, milliseconds; past it a read is 503 and a write is repeated. */
 export const storeTimeoutMs = 5_000
+
+const listPage = 1_000
+
+/**
+ * Lists every object beneath a prefix, page by page.
+ * @param after begins behind this key
+ * @throws StoreError
+ */
+export async function* listAll(
+  store: Store,
+  prefix: string,
+  after?: string,
+): AsyncGenerator<ListedObject> {
+  let startAfter = after
+  for (;;) {
+    const page = await store.list({
+      prefix,
+      ...(startAfter !== undefined && { startAfter }),
+      limit: listPage,
+      timeoutMs: storeTimeoutMs,
+    })
+    yield* page.objects
+    if (page.next === null) return
+    startAfter = page.next
+  }
+}
 
 /** Runs `work` on every item, a few at a time, and keeps their order. */
 export async function mapParallel<Item, Result>(

@@ -9,15 +9,14 @@
 import { createHash } from 'node:crypto'
 import type { Clock, Randomness } from '../clock.ts'
 import { toRfc3339 } from '../git/time.ts'
-import type { ListedObject, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { decodeEntry, type Entry, EntryError, encodeEntry, sha256 } from './entry.ts'
-import { mapParallel, storeTimeoutMs } from './environment.ts'
+import { listAll, mapParallel, storeTimeoutMs } from './environment.ts'
 import { insist, undecided } from './insist.ts'
 import type { ProjectKeys } from './keys.ts'
 import { emptySnapshot, follow, type Snapshot } from './snapshot.ts'
 
 const fetchAtOnce = 16
-const listPage = 1_000
 const patienceMs = 30_000
 
 interface Place {
@@ -170,7 +169,7 @@ async function inspect(
 ): Promise<{ findings: Findings; tail: Snapshot; strays: Map<number, Buffer> }> {
   const { keys } = place
   const listed = new Set<number>()
-  for (const { key } of await listAll(place, keys.logPrefix)) {
+  for await (const { key } of listAll(place.store, keys.logPrefix)) {
     const seq = keys.parseEntry(key)
     if (seq !== null) listed.add(seq)
   }
@@ -202,12 +201,15 @@ async function inspect(
     const body = await fetch(place, seq)
     if (body !== null) strays.set(seq, body)
   }
-  const checkpoints = await listAll(place, keys.checkpointPrefix)
+  let checkpointed = 0
+  for await (const { key } of listAll(place.store, keys.checkpointPrefix)) {
+    checkpointed = Math.max(checkpointed, keys.parseCheckpoint(key) ?? 0)
+  }
   const findings: Findings = {
     intact: tail.seq,
     because: strays.size === 0 ? null : because,
     beyond: [...strays].map(([seq, body]) => strayOf(seq, body)),
-    checkpointed: Math.max(0, ...checkpoints.map(({ key }) => keys.parseCheckpoint(key) ?? 0)),
+    checkpointed,
     acceptedAt,
     missingPacks: await missing(place, packs),
   }
@@ -247,28 +249,12 @@ async function missing(place: Place, packs: ReadonlyMap<string, number>): Promis
   if (packs.size === 0) return []
   const { keys } = place
   const there = new Map<string, number>()
-  for (const { key, sizeBytes } of await listAll(place, keys.packPrefix)) {
+  for await (const { key, sizeBytes } of listAll(place.store, keys.packPrefix)) {
     there.set(key, sizeBytes)
   }
   return [...packs].flatMap(([name, bytes]) =>
     there.get(keys.spilledPack(name)) === bytes ? [] : [name],
   )
-}
-
-async function listAll({ store }: Place, prefix: string, after?: string): Promise<ListedObject[]> {
-  const found: ListedObject[] = []
-  let startAfter = after
-  for (;;) {
-    const page = await store.list({
-      prefix,
-      ...(startAfter !== undefined && { startAfter }),
-      limit: listPage,
-      timeoutMs: storeTimeoutMs,
-    })
-    found.push(...page.objects)
-    if (page.next === null) return found
-    startAfter = page.next
-  }
 }
 
 async function fetch({ store, keys }: Place, seq: number): Promise<Buffer | null> {
@@ -289,7 +275,7 @@ export function createAcceptance(place: Place): Acceptance {
     async isAbove(seq) {
       const { keys } = place
       const after = seq > 0 ? keys.entry(seq) : undefined
-      for (const { key, etag } of await listAll(place, keys.logPrefix, after)) {
+      for await (const { key, etag } of listAll(place.store, keys.logPrefix, after)) {
         const at = keys.parseEntry(key)
         if (at === null || ordinary.has(`${at} ${etag}`)) continue
         const body = await fetch(place, at)

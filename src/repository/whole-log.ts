@@ -1,12 +1,11 @@
 /** A log from its first entry to its newest, for who wants all of it once. */
 import { type Store, StoreError } from '../store/store.ts'
 import { decodeEntry, type Entry, EntryError } from './entry.ts'
-import { mapParallel, storeTimeoutMs } from './environment.ts'
+import { listAll, mapParallel, storeTimeoutMs } from './environment.ts'
 import type { ProjectKeys } from './keys.ts'
 import { emptySnapshot, follow } from './snapshot.ts'
 
 const fetchAtOnce = 16
-const listPage = 1_000
 const triesMost = 5
 
 /**
@@ -35,18 +34,10 @@ export async function* readEntries(place: {
 /** The sequence of the newest entry; 0 for an empty log. */
 async function findLast({ store, keys }: { store: Store; keys: ProjectKeys }): Promise<number> {
   let last = 0
-  let startAfter: string | undefined
-  for (;;) {
-    const page = await store.list({
-      prefix: keys.logPrefix,
-      ...(startAfter !== undefined && { startAfter }),
-      limit: listPage,
-      timeoutMs: storeTimeoutMs,
-    })
-    for (const { key } of page.objects) last = Math.max(last, keys.parseEntry(key) ?? 0)
-    if (page.next === null) return last
-    startAfter = page.next
+  for await (const { key } of listAll(store, keys.logPrefix)) {
+    last = Math.max(last, keys.parseEntry(key) ?? 0)
   }
+  return last
 }
 
 async function fetch(store: Store, keys: ProjectKeys, seq: number): Promise<Buffer> {
