@@ -48,7 +48,7 @@ export function graft(
     : putEntry(draft, root, path, tree === null ? null : folder(tree))
 }
 
-/** As `graft`, with whatever entry: a file too. @param path not empty */
+/** As `graft`, with whatever entry: a file too; none removes what stands there. @param path not empty */
 export async function putEntry(
   draft: Draft,
   root: Oid | null,
@@ -74,19 +74,6 @@ export async function checkWay(draft: Draft, root: Oid, path: readonly string[])
     if (entry === null) return
     if (!isFolder(entry)) throw conflict(path.join('/'), here.join('/'), entry)
   }
-}
-
-/** Removes what stands at a path; folders that are empty then go too. @returns the new tree, null for an empty one */
-export async function removeEntry(
-  draft: Draft,
-  tree: Oid,
-  [name, ...rest]: readonly string[],
-): Promise<Oid | null> {
-  const entries = await draft.readTree(tree)
-  const entry = name === undefined ? undefined : entries.get(name)
-  if (name === undefined || entry === undefined) return tree
-  const left = rest.length === 0 ? null : await removeEntry(draft, entry.oid, rest)
-  return writeEntries(draft, replaceEntry(entries, name, left === null ? null : folder(left)))
 }
 
 /**

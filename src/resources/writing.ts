@@ -26,7 +26,7 @@ import type {
   Scope,
   WriteContext,
 } from './resources.ts'
-import { applyPlan, findEntry, isFile, isFolder, removeEntry } from './tree.ts'
+import { applyPlan, findEntry, isFile, isFolder, putEntry } from './tree.ts'
 
 /** What all archives that are being unpacked, or wait unpacked for their turn, may take together. */
 const unpackBudgetBytes = 256 * 1024 * 1024
@@ -183,7 +183,7 @@ export async function removePath(draft: Draft, tree: Oid, path: ResourcePath): P
     const segments = at.split('/')
     const entry = left === null ? null : await findEntry(draft, left, segments)
     if (left !== null && entry !== null && goes(entry))
-      left = await removeEntry(draft, left, segments)
+      left = await putEntry(draft, left, segments, null)
   }
   if (left === tree) throw notFound('resource')
   return left
