@@ -73,7 +73,8 @@ export async function exportProject(options: ExportOptions): Promise<Exported> {
 async function checkEmpty(folder: string): Promise<void> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
-    throw new Refusal(`${folder} is no folder`)
+    if (error.code === 'ENOTDIR') throw new Refusal(`${folder} is no folder`)
+    throw error
   })
   if (names.length > 0) throw new Refusal(`${folder} is not empty`)
   await mkdir(dirname(folder), { recursive: true })

@@ -14,7 +14,7 @@ import { projectKeys } from '../repository/keys.ts'
 import type { Draft, Outcome, ProjectName, Repositories, View } from '../repository/repository.ts'
 import { branchRef } from '../resources/layout.ts'
 import { type Store, StoreError } from '../store/store.ts'
-import type { Git } from './git.ts'
+import { type Git, GitError } from './git.ts'
 import { type Recognised, recognise } from './recognise.ts'
 import { Refusal } from './refusal.ts'
 import { check, listPacks, type OnProgress, type PackFile, repack, repackNew } from './repack.ts'
@@ -203,9 +203,10 @@ async function isAncestor(git: Git, folder: string, oid: Oid, of: Oid): Promise<
   try {
     await git.run(folder, ['merge-base', '--is-ancestor', oid, of])
     return true
-  } catch {
-    // A commit that is not there is no ancestor either.
-    return false
+  } catch (error) {
+    // A commit that is not there is no ancestor either; a git that was killed has said nothing.
+    if (error instanceof GitError && error.exitCode !== null) return false
+    throw error
   }
 }
 
