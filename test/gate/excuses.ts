@@ -61,6 +61,11 @@ export function judge(
   return judged
 }
 
+/** How many failures one reason excuses. */
+export function countExcused({ excused }: Judged, reason: string): number {
+  return excused.reduce((sum, { why, lines }) => sum + (why === reason ? lines.length : 0), 0)
+}
+
 const methods = { post: 'POST', long: 'POST', get: 'GET', put: 'PUT', delete: 'DELETE' } as const
 
 /** Takes out what nginx says of one failed request: a line of its access log, and what its error log adds. */

@@ -1,28 +1,28 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Ledger, LedgerLine } from '../gate/ledger.ts'
-import { excuse } from './excuses.ts'
+import { countExcused, judge } from '../gate/excuses.ts'
+import type { LedgerLine } from '../gate/ledger.ts'
+import { afterwards, excusesOf, underWay } from './excuses.ts'
 
 const test = suite('what a kill excuses')
 const reset = 'ECONNRESET read ECONNRESET'
-const startedAt = 1_000_000
-const killAt = startedAt + 10_000
+const startedAtMs = 1_000_000
+const killAt = startedAtMs + 10_000
 
-function ledgerOf(lines: Partial<LedgerLine>[]): Ledger {
-  const whole = lines.map(
+const left = (lines: Partial<LedgerLine>[], kills = [killAt]) => {
+  const failures = lines.map(
     (line, index): LedgerLine => ({
       ...{ id: `load ${index}`, kind: 'post', project: 'p', file: `${index}.yaml` },
       ...{ blob: '', sentMs: 0, tookMs: 10 },
       ...line,
     }),
   )
-  const failures = whole.filter(({ failure }) => failure !== undefined)
-  return { lines: whole, failures, acknowledged: new Map(), files: new Map() }
-}
-
-const left = (lines: Partial<LedgerLine>[], kills = [killAt]) => {
-  const { ledger, underWay, afterwards } = excuse(ledgerOf(lines), startedAt, kills)
-  return { failures: ledger.failures.length, underWay, afterwards }
+  const judged = judge(excusesOf(kills), { failures, complaints: [], refused: [], startedAtMs })
+  return {
+    failures: judged.failures.length,
+    underWay: countExcused(judged, underWay),
+    afterwards: countExcused(judged, afterwards),
+  }
 }
 
 test('a connection that was open when the pod died, or led to it afterwards, is counted apart', () => {

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { countExcused, judge } from '../gate/excuses.ts'
 import { makeProject, scope } from '../gate/gate.ts'
 import { startGateway } from '../gate/gateway.ts'
 import { type Outcome, startKeptnClients } from '../gate/keptn-clients.ts'
@@ -17,7 +18,7 @@ import { makeFolder, removeFolder } from '../support/processes.ts'
 import { send } from '../support/send.ts'
 import { startMinio, startRedis } from '../support/servers.ts'
 import type { Control } from './controls.ts'
-import { excuse } from './excuses.ts'
+import { afterwards, excusesOf, underWay } from './excuses.ts'
 import type { Ground } from './ground.ts'
 import { makeOperator } from './operator.ts'
 import { followPods, isReady, memoryLimitMiB, podsOf, settled } from './pods.ts'
@@ -169,7 +170,18 @@ async function play(
     const summary = await loading.stop()
 
     const whole = readLedger(load.ledgerPath)
-    const { ledger, underWay, afterwards } = excuse(whole, summary.startedAtMs, killsAt)
+    const witness = gateway.witness()
+    const judged = judge(excusesOf(killsAt), {
+      failures: whole.failures,
+      complaints: witness.complaints,
+      refused: [],
+      startedAtMs: summary.startedAtMs,
+    })
+    const ledger = { ...whole, failures: judged.failures }
+    const counted = {
+      underWay: countExcused(judged, underWay),
+      afterwards: countExcused(judged, afterwards),
+    }
     const found = await readAll(ledger, session)
     faults.push(...found.faults)
     const { pods, wrong, memory } = found
@@ -177,13 +189,11 @@ async function play(
     if (seen < fewest) faults.push(`roll: only ${seen} of ${begins.replicas} replicas were ready`)
     const ends = followed.judge(pods, { killed, unfit: new Set(unfit) })
     const failed = ledger.failures.length
-    const witness = gateway.witness()
     const report = buildReport({
       title: name,
       ledger,
       summary,
-      // A failure that a kill explains is a complaint of nginx as well.
-      witness: killed.size > 0 ? { ...witness, complaints: [] } : witness,
+      witness: { ...witness, complaints: judged.complaints },
       endings: ends.endings,
       replacements: ends.endings.length,
       wrong,
@@ -191,7 +201,7 @@ async function play(
       notes: [],
     })
     const verdict = {
-      ...{ scenario: name, report, excused: { underWay, afterwards }, failed },
+      ...{ scenario: name, report, excused: counted, failed },
       ...{ lost: wrong.length, untilReady: followed.secondsUntilReady(), memory },
       ...{ seconds: summary.seconds, outcomes },
     }
