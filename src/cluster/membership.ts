@@ -76,7 +76,8 @@ export function createMembership(options: MembershipOptions): Membership {
     const started = momentOf(clock)
     const before = replicaId()
     const wasSilent = announced !== null && ageMsOf(clock, announced) >= times.blocksMs / 2
-    if (wasSilent && !isLeft) entries++
+    const comesBack = wasSilent && !isLeft
+    if (comesBack) entries++
     isLeft = false
     const body = encodeAnnouncement({
       ...identity,
@@ -90,8 +91,7 @@ export function createMembership(options: MembershipOptions): Membership {
     })
     await store.put(announcementKey(replicaId()), body, { timeoutMs: storeTimeoutMs })
     announced = started
-    if (before !== replicaId())
-      await store.delete(announcementKey(before), { timeoutMs: storeTimeoutMs })
+    if (comesBack) await store.delete(announcementKey(before), { timeoutMs: storeTimeoutMs })
   }
 
   /** Follows the log; what it says counts as seen once nothing older goes on. */
