@@ -9,7 +9,7 @@ import { clientOf, readBucketLog } from '../support/bucket-log.ts'
 import { send } from '../support/send.ts'
 import { startService } from '../support/service.ts'
 import { judge } from './excuses.ts'
-import type { GatewayOptions, Mode } from './gateway.ts'
+import type { Mode } from './gateway.ts'
 import { compareBucket, type Ledger, readBack, readLedger } from './ledger.ts'
 import type { LoadSettings, LoadSummary } from './load.ts'
 import { type Loading, startLoad } from './loading.ts'
@@ -22,7 +22,7 @@ import { standsAt } from './standing.ts'
 import { type GateTimes, thirdOfReal } from './times.ts'
 import { watchForRed } from './watch.ts'
 
-export interface GateOptions extends Pick<GatewayOptions, 'idleMs'> {
+export interface GateOptions {
   scenario: Scenario
   /** How the gateway reaches the replicas: the scenario's own way, or A, unless told. */
   mode?: Mode
@@ -49,7 +49,7 @@ export const scope = '/stage/production/service/carts'
 
 /** Plays one scenario under load. @returns what was seen; nothing is thrown for a red one */
 export async function runGate(options: GateOptions): Promise<Report> {
-  const { scenario, seed, times = thirdOfReal, say = () => {}, latencyMs, idleMs } = options
+  const { scenario, seed, times = thirdOfReal, say = () => {}, latencyMs } = options
   const mode = options.mode ?? scenario.mode ?? 'A'
   const over = new AbortController()
   const stand = await openStand({
@@ -59,7 +59,6 @@ export async function runGate(options: GateOptions): Promise<Report> {
     say,
     signal: over.signal,
     ...(latencyMs && { latencyMs }),
-    ...(idleMs && { idleMs }),
   })
   const { fleet, layer4, gateway } = stand
   try {

@@ -42,8 +42,8 @@ export interface GatewayOptions {
   mode: Mode
   /** `host:port` of the Service. */
   service: string
-  /** Mode B: how long an unused connection to the Service is kept; default as docs/zero-downtime.md, section 4. */
-  idleMs?: number
+  /** Mode B: how long an unused connection to the Service is kept. */
+  keptMs: number
   /** Mode C: how much later than the Service it learns of an endpoint, drawn anew for each. */
   lateMs?: () => number
 }
@@ -52,7 +52,6 @@ const format = `log_format gate '$status $upstream_status $upstream_addr $reques
 // Nothing may be closed while a client is about to use it: the gate is about the service, not about nginx.
 const keepsClients = 'keepalive_timeout 600s; keepalive_requests 1000000;'
 const failures = /prematurely closed|reset by peer|refused|no live upstreams|timed out|failed \(/
-const idleMsAsDocumented = 20_000
 
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { mode, lateMs = () => 0 } = options
@@ -107,7 +106,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
 /** What stands in its `http {}`. */
 function configOf(
-  { mode, service, idleMs = idleMsAsDocumented }: GatewayOptions,
+  { mode, service, keptMs }: GatewayOptions,
   now: { port: number; endpoints: ReadonlySet<number>; version: number },
 ): string {
   const { port, endpoints, version } = now
@@ -122,7 +121,7 @@ function configOf(
       return `upstream kept {
       server ${service} max_fails=0;
       keepalive 32;
-      keepalive_timeout ${idleMs}ms;
+      keepalive_timeout ${keptMs}ms;
       keepalive_requests 1000;
     }
     ${config('kept').replace('proxy_http_version 1.1;', '$& proxy_set_header Connection "";')}`

@@ -43,7 +43,7 @@ export interface Stand {
   close(): Promise<void>
 }
 
-export interface StandOptions extends Pick<GatewayOptions, 'mode' | 'idleMs'> {
+export interface StandOptions extends Pick<GatewayOptions, 'mode'> {
   times: GateTimes
   seed: number
   /** Between the gateway and the replicas, each way. */
@@ -56,7 +56,7 @@ export interface StandOptions extends Pick<GatewayOptions, 'mode' | 'idleMs'> {
 const prefix = 'gate/'
 
 export async function openStand(options: StandOptions): Promise<Stand> {
-  const { mode, idleMs, times, seed, latencyMs, signal, say } = options
+  const { mode, times, seed, latencyMs, signal, say } = options
   const opened: (() => Promise<unknown> | unknown)[] = []
   const close = async () => {
     for (const end of opened.reverse()) await end()
@@ -80,7 +80,7 @@ export async function openStand(options: StandOptions): Promise<Stand> {
         mode,
         service: `127.0.0.1:${layer4.port}`,
         lateMs: () => chance.between(...times.laterMs),
-        ...(idleMs && { idleMs }),
+        keptMs: times.keptMs,
       }),
       (server) => server.stop(),
     )

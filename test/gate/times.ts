@@ -24,6 +24,8 @@ export interface GateTimes {
   longMs: number
   /** How long the slow uploads take. */
   slowMs: number
+  /** Mode B: how long an unused connection to the Service is kept. */
+  keptMs: number
   /** Between two heartbeats of a replica. */
   heartbeatSeconds: number
 }
@@ -40,5 +42,7 @@ export const thirdOfReal: GateTimes = {
   requestSeconds: 25,
   longMs: 7_000,
   slowMs: 5_000,
+  // A fifth of what docs/gateway.md allows, as the window is of its own.
+  keptMs: 4_000,
   heartbeatSeconds: 1,
 }
