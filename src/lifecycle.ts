@@ -5,15 +5,17 @@
  *
  * 1. 0: readiness turns 503; the listener stays open, because balancers go on sending for a while; every answer says
  *    `Connection: close`, those of requests under way included, so that it is the client that leaves.
- * 2. 5 to 10: once 2 s passed without a new request, the listener closes, and idle connections with it.
- * 3. Requests under way finish. What is connected and asks nothing for 2 s is cut.
+ * 2. 5 to 10: once 2 s passed without a new request, the listener closes.
+ * 3. Requests under way finish. A connection that its client keeps unused is left to the client: whoever closes it may meet the
+ *    next request on its way. One that was not used for 25 s is cut, as then a client that keeps it for 20 s has closed it.
  * 4. 40: whatever is left is cut and told by its request id; the program then exits with 1.
  *
- * To close the listener first, as servers do by themselves, loses requests that are on their way (measured; `docs/zero-downtime.md`).
+ * To close listener or connections first, as servers do by themselves, loses requests that are on their way (measured;
+ * `docs/zero-downtime.md`).
  * Another SIGTERM shortens nothing.
  */
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { Observer } from './observe.ts'
 
 export interface DrainTimes {
@@ -23,6 +25,8 @@ export interface DrainTimes {
   windowMaxMs: number
   /** Between the two it closes after so long without a new request. */
   quietMs: number
+  /** After so long without use a connection is cut once the listener is closed. */
+  idleMs: number
   /** From the signal until what is left is cut. */
   deadlineMs: number
 }
@@ -38,6 +42,7 @@ export function drainTimes(options: { windowSeconds: number; requestSeconds: num
     windowMinMs: windowMs / 2,
     windowMaxMs: windowMs,
     quietMs: windowMs / 5,
+    idleMs: windowMs * 2.5,
     deadlineMs: windowMs + options.requestSeconds * 1_000 + windowMs / 2,
   }
 }
@@ -59,7 +64,7 @@ const keepAliveMs = 75_000
 const headersMs = 15_000
 const lookEveryMs = 1_000
 const maxConnections = 8_192
-const closeIdleEveryMs = 100
+const lookWhileClosingMs = 100
 
 /**
  * Wraps a listener into a server that can be drained.
@@ -107,6 +112,8 @@ function listen(server: Server, address: { host: string; port: number }): Promis
 
 interface Traffic {
   underWay: Set<ServerResponse>
+  /** Connections with no request under way, and since when. */
+  unused: Map<Socket, number>
   lastArrivalMs(): number
   /** From now on, and for what is under way, the client is asked to close its connection. */
   askToClose(): void
@@ -115,14 +122,25 @@ interface Traffic {
 /** Comes before every other listener, so that no answer can be sent past it. */
 function trackTraffic(server: Server, isProbe: (url: string) => boolean): Traffic {
   const underWay = new Set<ServerResponse>()
-  // One function for all: this runs for every request there is.
+  const unused = new Map<Socket, number>()
+  // One function each for all: they run for every connection and every request there is.
+  function gone(this: Socket): void {
+    unused.delete(this)
+  }
   function ended(this: ServerResponse): void {
     underWay.delete(this)
+    const { socket } = this.req
+    if (!socket.destroyed) unused.set(socket, performance.now())
   }
+  server.on('connection', (socket) => {
+    unused.set(socket, performance.now())
+    socket.on('close', gone)
+  })
   let lastArrivalMs = performance.now()
   let closing = false
   server.on('request', (request, response) => {
     underWay.add(response)
+    unused.delete(request.socket)
     response.on('close', ended)
     if (!closing) return
     response.setHeader('Connection', 'close')
@@ -130,6 +148,7 @@ function trackTraffic(server: Server, isProbe: (url: string) => boolean): Traffi
   })
   return {
     underWay,
+    unused,
     lastArrivalMs: () => lastArrivalMs,
     askToClose() {
       closing = true
@@ -184,17 +203,19 @@ async function untilQuiet(parts: { traffic: Traffic; times: DrainTimes; startedM
 /** @returns ids of the requests that were cut */
 async function closeServer(parts: Drain & { deadlineAtMs: number }): Promise<string[]> {
   const { server, traffic, times, observer, deadlineAtMs } = parts
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  // An HTTP server would close idle connections as well, and no longer time out what is half sent.
+  const closed = new Promise<void>((resolve) =>
+    NetServer.prototype.close.call(server, () => resolve()),
+  )
   const aborted: string[] = []
-  let idleSinceMs = performance.now()
   const look = setInterval(() => {
     const nowMs = performance.now()
-    if (traffic.underWay.size > 0) idleSinceMs = nowMs
-    if (nowMs >= deadlineAtMs) aborted.push(...tellAborted(traffic, observer))
-    // Node spares connections that are silent or stopped amid their headers, and after `close` it no longer times them out.
-    if (nowMs >= deadlineAtMs || nowMs - idleSinceMs >= times.quietMs) server.closeAllConnections()
-    else server.closeIdleConnections()
-  }, closeIdleEveryMs)
+    for (const [socket, sinceMs] of traffic.unused)
+      if (nowMs - sinceMs >= times.idleMs) socket.destroy()
+    if (nowMs < deadlineAtMs) return
+    aborted.push(...tellAborted(traffic, observer))
+    server.closeAllConnections()
+  }, lookWhileClosingMs)
   await closed
   clearInterval(look)
   return aborted
