@@ -42,8 +42,8 @@ export interface GatewayOptions {
   mode: Mode
   /** `host:port` of the Service. */
   service: string
-  /** Mode B: how long an unused connection to the Service is kept. */
-  keptMs: number
+  /** Mode B: how long an unused connection to the Service is kept; as docs/gateway.md allows unless told. */
+  keptMs?: number
   /** Mode C: how much later than the Service it learns of an endpoint, drawn anew for each. */
   lateMs?: () => number
 }
@@ -106,7 +106,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
 /** What stands in its `http {}`. */
 function configOf(
-  { mode, service, keptMs }: GatewayOptions,
+  { mode, service, keptMs = 20_000 }: GatewayOptions,
   now: { port: number; endpoints: ReadonlySet<number>; version: number },
 ): string {
   const { port, endpoints, version } = now

@@ -7,8 +7,8 @@ import { run, tryRun } from './run.ts'
 
 /** The release before this tree's, the newest that knows no format 2. Nothing else names it. */
 export const previous = {
-  name: 'v0.1.1',
-  commit: 'c610974f042bc2387102f5ce14e8a6ee042dd83e',
+  name: 'v0.1.2',
+  commit: '87a24ca2c5775ba31cbbe4d781ad6427c43de692',
 } as const
 
 export interface PreviousBuild {
