@@ -1,3 +1,5 @@
 import { playHistories } from './histories-suite.ts'
+import { bare, real } from './history-files.ts'
 
-playHistories('many random histories of builds and migrations', 150)
+playHistories(bare, 150)
+playHistories(real, 150)

@@ -1,3 +1,5 @@
 import { playHistories } from './histories-suite.ts'
+import { bare, real } from './history-files.ts'
 
-playHistories('random histories of builds and migrations', 12)
+playHistories(bare, 8)
+playHistories(real, 8)

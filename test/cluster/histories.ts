@@ -13,11 +13,10 @@ import { createMembership } from '../../src/cluster/membership.ts'
 import { createReplica, type Replica } from '../../src/cluster/replica.ts'
 import { type ClusterState, emptyState, fold } from '../../src/cluster/state.ts'
 import { ServiceError } from '../../src/errors.ts'
-import type { Oid } from '../../src/git/objects.ts'
 import { silent } from '../../src/observe.ts'
 import { decodeEntry } from '../../src/repository/entry.ts'
 import { createRepositories } from '../../src/repository/repositories.ts'
-import type { Draft, ProjectName, Repositories, View } from '../../src/repository/repository.ts'
+import type { Repositories } from '../../src/repository/repository.ts'
 import { createVirtualLock } from '../simulation/lock.ts'
 import { createVirtualStore, fairWeather, type VirtualStore } from '../simulation/store.ts'
 import { drawWeather } from '../simulation/weather.ts'
@@ -28,13 +27,14 @@ import {
   createWorld,
   type World,
 } from '../simulation/world.ts'
-import { builds } from './fixtures.ts'
+import { type Build, committer, type Family, type HistoryFile } from './history-files.ts'
 
-type Build = 1 | 2 | 3
-const committer = { name: 'Service', email: 'service@example.org' }
 /** Longer than anything that was sent takes to land. */
 const times: ClusterTimes = clusterTimes(15)
 const lastsMs = 900_000
+/** The builds that replicas are of, for some time; those of others are replaced. Then it goes one step up or down. */
+const rollouts: readonly (readonly Build[])[] = [[1], [1, 2], [2], [2], [2], [2, 3], [3]]
+const rolloutMs = 200_000
 
 interface Process {
   name: string
@@ -51,16 +51,9 @@ export interface Verdict {
   counts: Map<string, number>
 }
 
-interface File {
-  project: ProjectName
-  name: string
-  acknowledged: string
-  /** Written since, and nobody knows. */
-  unknown: string[]
-}
-
 /** Plays one history. @param seed decides all of it */
-export async function playHistory(seed: number): Promise<Verdict> {
+export async function playHistory(family: Family, seed: number): Promise<Verdict> {
+  const { builds } = family
   const world = createWorld(seed)
   const chance = world.chance.fork()
   const failures: string[] = []
@@ -119,11 +112,19 @@ export async function playHistory(seed: number): Promise<Verdict> {
     return { ...parts, migrations: builds[build], committer, unfit: null, make, open }
   }
 
-  const start = (name: string) => {
-    const build = chance.pick([1, 2, 2, 3] as const)
+  const readerOf = (name: string, build: Build) => {
+    const actor = newActor(name)
+    return { actor, repositories: partsOf(actor, build).make() }
+  }
+  const reachOf = ({ actor, repositories }: Pick<Process, 'actor' | 'repositories'>) => ({
+    repositories,
+    clock: world.clockOf(actor),
+  })
+
+  const start = (name: string, build: Build) => {
     const actor = newActor(name)
     const parts = partsOf(actor, build)
-    const replicaId = actor.name.replace('#', '-')
+    const replicaId = replicaIdOf(actor)
     const replica = createReplica({ ...parts, times, replicaId, build: `0.${build}.0` })
     const repositories = replica.converting(parts.make())
     const process: Process = { name, build, actor, replica, repositories, isReady: false }
@@ -161,7 +162,7 @@ export async function playHistory(seed: number): Promise<Verdict> {
     const work = async () => {
       if (kind === 'expand') return expand(runner)
       const conversions = createConversions(runner)
-      const self = actor.name.replace('#', '-')
+      const self = replicaIdOf(actor)
       const membership = createMembership({
         ...parts,
         log,
@@ -179,7 +180,8 @@ export async function playHistory(seed: number): Promise<Verdict> {
           conversions,
           self,
           format,
-          forget: [],
+          // Whoever migrates knows which of the silent ones are gone.
+          forget: [...actors.values()].filter(({ alive }) => !alive).map(replicaIdOf),
           acceptIrreversible: false,
           rate: 20,
           waitMs: 0,
@@ -211,66 +213,69 @@ export async function playHistory(seed: number): Promise<Verdict> {
     }
   }
 
+  const stop = (process: Process) => {
+    process.isReady = false
+    running.delete(process.name)
+    process.replica.drain()
+    void process.replica
+      .leave()
+      .catch(() => {})
+      .then(() => kill(process.actor))
+  }
+
   const ready = () => [...running.values()].filter(({ isReady }) => isReady)
 
-  const user = async (file: File, by: Chance) => {
+  const user = async (file: HistoryFile, by: Chance) => {
     for (let n = 1; !isOver; n++) {
       await world.sleep(by.fraction() * 20_000)
       if (ready().length === 0) continue
       const process = by.pick(ready())
-      if (by.happens(0.5)) await write(file, process, `${file.name} ${n}`)
-      else await check(file, process)
+      if (by.happens(0.5)) await write(file, process, `${nameOf(file)} ${n}`)
+      else await check(file, process, by)
     }
   }
-  const write = async (file: File, process: Process, value: string) => {
-    world.tell(`write ${value} by ${process.actor.name}`)
-    file.unknown.push(value)
-    const gone = untilDead(world, process.actor)
+  const write = async (file: HistoryFile, process: Process, content: string) => {
+    world.tell(`write ${content} by ${process.actor.name}`)
+    file.unknown.push(content)
     const outcome = await Promise.race([
-      process.repositories
-        .write(file.project, {
-          kind: 'commit',
-          evaluate: async (draft) => ({ status: 200, commit: await putFile(draft, file, value) }),
-          principal: '',
-          author: committer,
-          sizeBytes: 10,
-          timeoutMs: 25_000,
-        })
-        .then(
-          ({ status }) => (status === 200 ? 'done' : String(status)),
-          (error) => (error instanceof ServiceError ? error.code : String(error.stack ?? error)),
-        ),
-      gone,
+      family.write(reachOf(process), file, content).then(
+        ({ status, commit }) => {
+          if (status !== 200) return String(status)
+          if (commit) file.pinned.push({ commit, content })
+          return 'done'
+        },
+        (error) => (error instanceof ServiceError ? error.code : String(error.stack ?? error)),
+      ),
+      untilDead(world, process.actor),
     ])
     count(`write ${outcome}`)
-    world.tell(`write ${value}: ${outcome}`)
-    if (outcome === 'done') Object.assign(file, { acknowledged: value, unknown: [] })
+    world.tell(`write ${content}: ${outcome}`)
+    if (outcome === 'done') Object.assign(file, { acknowledged: content, unknown: [] })
     else if (['not_written', 'format_unsupported'].includes(outcome)) file.unknown.pop()
     else if (!['outcome_unknown', 'gone', 'store_unavailable'].includes(outcome)) {
-      failures.push(`write ${value} by ${process.actor.name}: ${outcome}`)
+      failures.push(`write ${content} by ${process.actor.name}: ${outcome}`)
     }
   }
-  const check = async (file: File, process: Process) => {
-    const before = [file.acknowledged, ...file.unknown]
+  const check = async (file: HistoryFile, process: Process, by: Chance) => {
+    const pin = family.readsPinned && by.happens(0.3) ? by.pick(file.pinned) : undefined
+    const expected = pin ? [pin.content] : [file.acknowledged, ...file.unknown]
     const found = await Promise.race([
-      process.repositories
-        .read(file.project, (view) => getFile(view, file), { timeoutMs: 25_000 })
-        .then(
-          ({ value }) => value,
-          (error) => (error instanceof ServiceError ? null : String(error.stack ?? error)),
-        ),
+      family
+        .read(reachOf(process), file, pin?.commit)
+        .catch((error) => (error instanceof ServiceError ? null : String(error.stack ?? error))),
       untilDead(world, process.actor).then(() => null),
     ])
     if (found === null) return
-    count('read')
-    if (!before.includes(found)) {
-      failures.push(`${process.actor.name} reads ${found} in ${file.name}, not one of ${before}`)
+    count(pin ? 'read pinned' : 'read')
+    if (!expected.includes(found)) {
+      const where = `${nameOf(file)}${pin ? ` at ${pin.commit}` : ''}`
+      failures.push(`${process.actor.name} reads ${found} in ${where}, not one of ${expected}`)
     }
   }
 
   const script = async () => {
-    const files = await createProjects(partsOf(newActor('operator'), 1).make())
-    const weather = drawWeather(world, names, lastsMs)
+    const files = await family.create(reachOf(readerOf('operator', 1)))
+    const weather = chance.happens(0.5) ? drawWeather(world, names, lastsMs) : fairWeather(world)
     const killing = chance.pick([0, 0.002, 0.01])
     store.setWeather((call) => {
       const actor = actors.get(call.replica)
@@ -281,24 +286,26 @@ export async function playHistory(seed: number): Promise<Verdict> {
     })
     const users = files.map((file) => user(file, chance.fork()))
     const jobs: Promise<unknown>[] = []
-    for (const endMs = world.nowMs() + lastsMs; world.nowMs() < endMs; ) {
+    const endMs = world.nowMs() + lastsMs
+    let rollout = chance.pick([1, 3])
+    let changesAtMs = 0
+    while (world.nowMs() < endMs) {
       await world.sleep(chance.fraction() * 20_000)
+      if (world.nowMs() >= changesAtMs) {
+        rollout = Math.min(rollouts.length - 1, Math.abs(rollout + chance.pick([-1, 1])))
+        changesAtMs = world.nowMs() + chance.fraction() * rolloutMs
+        world.tell(`builds ${rollouts[rollout]} are rolled out`)
+      }
+      const wanted = rollouts[rollout] ?? []
       const name = chance.pick(names)
       const there = running.get(name)
       const dice = chance.fraction()
-      if (!there) start(name)
+      if (!there) start(name, chance.pick(wanted))
       else if (dice < 0.1) kill(there.actor)
-      else if (dice < 0.3) {
-        there.isReady = false
-        running.delete(name)
-        there.replica.drain()
-        void there.replica
-          .leave()
-          .catch(() => {})
-          .then(() => kill(there.actor))
-      } else if (dice < 0.6) {
-        const build = chance.pick([1, 2, 2, 3] as const)
-        const format = chance.pick([1, 2, 2, 3])
+      else if (dice < 0.2 || !wanted.includes(there.build)) stop(there)
+      else if (dice < 0.6) {
+        const build: Build = chance.pick(chance.happens(0.8) ? wanted : [1, 2, 3])
+        const format = chance.pick([build, Math.max(1, build - 1), chance.pick([1, 2, 3])])
         const kind = chance.happens(0.2) ? 'expand' : 'to'
         jobs.push(Promise.race([job(kind, build, format), world.sleep(lastsMs)]))
       }
@@ -313,7 +320,7 @@ export async function playHistory(seed: number): Promise<Verdict> {
   }
 
   /** In the end one operator brings all of it to format 1, and every build reads the same. */
-  const finish = async (files: File[]) => {
+  const finish = async (files: HistoryFile[]) => {
     for (const [build, format] of [
       [3, 2],
       [2, 2],
@@ -325,17 +332,22 @@ export async function playHistory(seed: number): Promise<Verdict> {
       if (verdict !== 'done') failures.push(`in the end \`to ${format}\` ends ${verdict}`)
     }
     for (const build of [1, 2, 3] as const) {
-      const repositories = partsOf(newActor('reader'), build).make()
+      const reach = reachOf(readerOf('reader', build))
       for (const file of files) {
-        const { value } = await repositories.read(file.project, (view) => getFile(view, file), {
-          timeoutMs: 25_000,
-        })
-        if (![file.acknowledged, ...file.unknown].includes(value)) {
-          failures.push(`in the end build ${build} reads ${value}, not ${file.acknowledged}`)
+        const pins = family.readsPinned ? file.pinned : []
+        const expected = [
+          { at: undefined, contents: [file.acknowledged, ...file.unknown] },
+          ...pins.map(({ commit, content }) => ({ at: commit, contents: [content] })),
+        ]
+        for (const { at, contents } of expected) {
+          const found = await family.read(reach, file, at)
+          if (contents.includes(found)) continue
+          const where = `${nameOf(file)}${at ? ` at ${at}` : ''}`
+          failures.push(`in the end build ${build} reads ${found} in ${where}, not ${contents}`)
         }
       }
     }
-    failures.push(...judgeWriters(store))
+    failures.push(...judgeWriters(family, store))
   }
 
   let isDone = false
@@ -349,55 +361,19 @@ export async function playHistory(seed: number): Promise<Verdict> {
   return { failures, story: world.story, counts }
 }
 
+function replicaIdOf({ name }: Actor): string {
+  return name.replace('#', '-')
+}
+
+function nameOf({ scope: { project, stage, service }, path }: HistoryFile): string {
+  return [project, stage, service, path].filter(Boolean).join('/')
+}
+
 async function untilDead(world: World, actor: Actor): Promise<'gone'> {
   for (;;) {
     if (!actor.alive) return 'gone'
     await world.sleep(1_000)
   }
-}
-
-async function createProjects(repositories: Repositories): Promise<File[]> {
-  const files: File[] = []
-  for (const project of ['p', 'q', 'r'] as ProjectName[]) {
-    await repositories.write(project, {
-      kind: 'create',
-      async evaluate(draft) {
-        draft.begin({ format: 1, defaultBranch: 'main' })
-        draft.commit('main', { tree: draft.writeTree([]), message: 'new' })
-        return { status: 201 }
-      },
-      principal: '',
-      author: committer,
-      sizeBytes: 0,
-      timeoutMs: 25_000,
-    })
-    for (const name of ['one', 'two']) {
-      files.push({ project, name: `${project}-${name}`, acknowledged: '', unknown: [] })
-    }
-  }
-  return files
-}
-
-/** As a service of every build finds a file: format 2 and later keep them in a folder. */
-async function filesOf(view: View) {
-  const tip = view.refs.get('refs/heads/main') as Oid
-  const root = await view.readTree((await view.readCommit(tip)).tree)
-  return view.format === 1 ? root : view.readTree(root.get('moved')?.oid as Oid)
-}
-
-async function getFile(view: View, { name }: File): Promise<string> {
-  const held = (await filesOf(view)).get(name)
-  return held === undefined ? '' : String(await view.readBlob(held.oid))
-}
-
-async function putFile(draft: Draft, { name }: File, value: string): Promise<Oid> {
-  const oid = draft.writeBlob(Buffer.from(value))
-  const inner = draft.writeTree(
-    new Map([...(await filesOf(draft)), [name, { mode: '100644', oid }]]),
-  )
-  const isInner = draft.format === 1
-  const tree = isInner ? inner : draft.writeTree([['moved', { mode: '040000', oid: inner }]])
-  return draft.commit('main', { tree, message: value })
 }
 
 /** What the bucket says was decided, at this instant. */
@@ -425,7 +401,7 @@ function tailsOf(store: VirtualStore): Map<string, number> {
 }
 
 /** Every entry was written by a build that may write what was there, and what it made of it. */
-function judgeWriters(store: VirtualStore): string[] {
+function judgeWriters({ builds }: Family, store: VirtualStore): string[] {
   const failures: string[] = []
   const before = new Map<string, { format: number; minWriter: number }>()
   for (const { project, transaction } of entriesOf(store)) {
