@@ -89,9 +89,14 @@ export function openPackCache(options: {
 
   const writeFileWhole = async (path: string, bytes: Buffer) => {
     const temporary = `${path}.${options.random.uuid()}.tmp`
-    await mkdir(dirname(path), { recursive: true })
     try {
-      await writeFile(temporary, bytes)
+      try {
+        await writeFile(temporary, bytes)
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+        await mkdir(dirname(path), { recursive: true })
+        await writeFile(temporary, bytes)
+      }
       await rename(temporary, path)
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => {})

@@ -51,7 +51,7 @@ const timeoutMs = 30_000
 const fileBytes = 2_700
 const longBytes = 100_000
 const rewritten = 24
-const filesPerFolder = 40
+const perFolder = 40
 
 /** Loads until told to stop, then waits for what is under way. */
 export async function runLoad(settings: LoadSettings, stop: Promise<unknown>) {
@@ -110,8 +110,9 @@ export async function runLoad(settings: LoadSettings, stop: Promise<unknown>) {
     const id = `load ${++number}`
     const project = chance.pick(projects)
     const content = contentOf(id)
-    // A commit writes the folders of its file anew: one that grows for ever would be what is measured.
-    const file = `load/${Math.floor(number / filesPerFolder)}/${number}.yaml`
+    // A commit writes the folders of its file anew, whole: one that grows for ever would be what is measured.
+    const folder = Math.floor(number / perFolder)
+    const file = `load/${Math.floor(folder / perFolder)}/${folder}/${number}.yaml`
     const draft: Draft = { id, kind: 'post', project, file, content }
     const done = await note(draft, { ...outside(), ...postOf(draft, content) })
     if (!done) return
