@@ -57,6 +57,7 @@ export type LogEvent =
   | 'background_failed'
   | 'store_unfit'
   | 'store_failed'
+  | 'warmed_up'
   | 'announced'
   | 'announcements_swept'
   | 'sweep_failed'

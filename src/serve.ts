@@ -16,6 +16,7 @@ import { clusterTimes } from './cluster/announcement.ts'
 import { formatsOf } from './cluster/formats.ts'
 import type { Migration } from './cluster/migration.ts'
 import { createReplica, type Replica } from './cluster/replica.ts'
+import { warmUp } from './cluster/warm-up.ts'
 import type { Config, Environment } from './config.ts'
 import { makeContact } from './contact.ts'
 import { ServiceError, sentence } from './errors.ts'
@@ -32,8 +33,9 @@ import {
 import type { Lock } from './lock/lock.ts'
 import type { RealObserver } from './observer.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
-import type { Repositories } from './repository/repository.ts'
+import type { ProjectName, Repositories } from './repository/repository.ts'
 import { createResources } from './resources/git-resources.ts'
+import { parseProjectName } from './resources/names.ts'
 import type { Resources } from './resources/resources.ts'
 import { readSettings, type Settled } from './settled.ts'
 import { openStoreIdentity } from './store/identity.ts'
@@ -46,6 +48,8 @@ import { version } from './version.ts'
 const probePaths = new Set(['/livez', '/readyz', '/startupz', '/health', '/metrics'])
 /** One call to the store at the start may take so long. */
 const timeoutMs = 5_000
+/** A new replica waits so long at most until it knows the projects that others are asked for. */
+const warmUpMs = 5_000
 /** As sysexits calls a wrong configuration: here, a build that cannot handle what the store holds. */
 const outOfRangeExit = 78
 
@@ -191,6 +195,15 @@ function createService(parts: Parts): Service {
     const entered = await replica.enter({ signal, tell })
     if (entered !== 'ready') return entered
     repositories = replica.converting(openRepositories(place))
+    tell('opens the projects that other replicas are asked for')
+    await warmUp({
+      repositories,
+      projects: await wantedBy(replica),
+      clock: systemClock,
+      limitMs: warmUpMs,
+      observer,
+    })
+    if (signal.aborted) return 'ended'
     resources.arrived(
       createResources({
         repositories,
@@ -232,6 +245,15 @@ function openReplica(place: RepositoriesParts & ServeOptions): Replica {
     committer: identityOf(config),
     open: () => openPassing(place),
   })
+}
+
+/** None where the bucket does not say. */
+async function wantedBy(replica: Replica): Promise<ProjectName[]> {
+  try {
+    return (await replica.wanted()).map(parseProjectName)
+  } catch {
+    return []
+  }
 }
 
 /** Keptn's `migrate: true` asks for the format in which stages are folders. */

@@ -18,6 +18,8 @@ export interface Announcement {
   draining: boolean
   /** Projects that are stopped there, and the newest entry that it applied of each. */
   stopped: readonly StoppedProject[]
+  /** Projects that it was asked for, the latest first. */
+  recent: readonly string[]
 }
 
 export interface StoppedProject {
@@ -132,6 +134,7 @@ function decodeAnnouncement(replicaId: string, body: Buffer): Announcement {
     at: String(fields.at ?? ''),
     draining: fields.draining === true,
     stopped: Array.isArray(fields.stopped) ? fields.stopped.flatMap(stoppedOf) : [],
+    recent: Array.isArray(fields.recent) ? fields.recent.filter(isString) : [],
   }
 }
 
@@ -139,6 +142,10 @@ function stoppedOf(value: unknown): StoppedProject[] {
   const { project, applied } = Object(value)
   const isSaid = typeof project === 'string' && Number.isSafeInteger(applied) && applied >= 0
   return isSaid ? [{ project, applied }] : []
+}
+
+function isString(value: unknown): value is string {
+  return typeof value === 'string'
 }
 
 function isRange(value: unknown): value is FormatRange {

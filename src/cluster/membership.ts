@@ -21,6 +21,7 @@ import type { ClusterState } from './state.ts'
 
 /** An announcement stays small, whatever happened to the bucket. */
 const stoppedTold = 100
+const recentTold = 32
 
 export interface Membership {
   /**
@@ -45,6 +46,8 @@ export interface MembershipOptions {
   formats: Formats
   /** Projects that are stopped here now. */
   stopped?: () => readonly StoppedProject[]
+  /** Projects that were asked for here, the latest first. */
+  recent?: () => readonly string[]
   /** Told of each state that is newer. */
   onState?: (state: ClusterState) => void
   /** Resolves once nothing goes on that was begun on an earlier state; undefined where nothing does. */
@@ -88,6 +91,7 @@ export function createMembership(options: MembershipOptions): Membership {
       at: toRfc3339(clock.nowMs()),
       draining,
       stopped: options.stopped?.().slice(0, stoppedTold) ?? [],
+      recent: options.recent?.().slice(0, recentTold) ?? [],
     })
     await store.put(announcementKey(replicaId()), body, { timeoutMs: storeTimeoutMs })
     announced = started

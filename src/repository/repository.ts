@@ -153,6 +153,9 @@ export interface Repositories {
   /** Projects that are stopped, with the reason, and the newest entry that was applied here (or lies in the cache folder). */
   stopped(): { project: ProjectName; reason: string; sinceMs: number; applied: number }[]
 
+  /** Projects that were asked for, the latest first. */
+  recent(): ProjectName[]
+
   /** Ends timers and background work; what is queued is still finished by whoever awaits it. */
   close(): Promise<void>
 }

@@ -188,6 +188,7 @@ export async function openClusterBench(): Promise<ClusterBench> {
         at,
         draining: false,
         stopped: [],
+        recent: [],
         ...changed,
       }
       await store.put(announcementKey(replicaId), encodeAnnouncement(announcement), call)
