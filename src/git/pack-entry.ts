@@ -1,5 +1,6 @@
 /** One object inside a pack: its header, its deflated bytes. @see gitformat-pack */
-import { deflateSync, inflateSync } from 'node:zlib'
+import { promisify } from 'node:util'
+import { deflate, deflateSync, inflateSync } from 'node:zlib'
 import type { ObjectType, Oid } from './objects.ts'
 
 /** What an entry of a pack says before its deflated bytes. */
@@ -66,6 +67,9 @@ export function deflateObject(content: Buffer): Buffer {
     ? deflateSync(content, { windowBits: 13, memLevel: 6, chunkSize })
     : deflateSync(content, { windowBits: 11, memLevel: 4, chunkSize })
 }
+
+/** Does the same on another thread: for a large content, which would keep this one for long. */
+export const deflateAside: (content: Buffer) => Promise<Buffer> = promisify(deflate)
 
 /**
  * Inflates the bytes of an entry.

@@ -9,6 +9,7 @@
 
 import type { ErrorCode } from '../errors.ts'
 import type { Commit, Identity, Oid, Tree } from '../git/objects.ts'
+import type { BlobMemo } from './draft.ts'
 import type { EntryKind, SpilledPack } from './entry.ts'
 
 declare const projectBrand: unique symbol
@@ -98,6 +99,8 @@ export interface WriteRequest {
    * first, so it depends on the draft alone.
    */
   evaluate(draft: Draft): Promise<Outcome>
+  /** What `prepareBlobs` made of contents that `evaluate` writes. */
+  blobs?: BlobMemo
   /** Idempotency: the client's key, and the digest of its request (`docs/entry-format.md`). */
   idempotency?: { key: string; digest: string }
   /** Who asked, empty where nobody authenticates. */

@@ -75,7 +75,7 @@ export function createWriter(options: {
     }
     const waiting: Waiting = {
       request,
-      blobs: new WeakMap(),
+      blobs: request.blobs ?? new WeakMap(),
       isAnswered: false,
       isExposed: false,
       answer(outcome) {

@@ -63,15 +63,22 @@ export function createChanges(repositories: Repositories, planFiles: PlanFiles):
     )
     const plans = new Map(puts.map((put, index) => [put, planned.plans[index]]))
     try {
-      return await write(repositories, project, 'commit', planned.context, async (draft) => {
-        const work = createWorktree(draft, project)
-        for (const { scope, head } of expected) await checkHead(work, scope, head)
-        for (const change of changes) {
-          const plan = change.kind === 'put' ? plans.get(change) : undefined
-          await apply(draft, work, plan === undefined ? change : { ...change, plan })
-        }
-        return evaluate(work)
-      })
+      return await write(
+        repositories,
+        project,
+        'commit',
+        planned.context,
+        async (draft) => {
+          const work = createWorktree(draft, project)
+          for (const { scope, head } of expected) await checkHead(work, scope, head)
+          for (const change of changes) {
+            const plan = change.kind === 'put' ? plans.get(change) : undefined
+            await apply(draft, work, plan === undefined ? change : { ...change, plan })
+          }
+          return evaluate(work)
+        },
+        planned.blobs,
+      )
     } finally {
       planned.release()
     }

@@ -20,6 +20,14 @@ interface Gone {
   kind: 'gone'
 }
 
+/** The contents of all files that are planned. */
+export function* contentsOf(plan: FolderPlan): Generator<Buffer> {
+  for (const planned of plan.entries.values()) {
+    if (planned.kind === 'file') yield planned.content
+    else if (planned.kind === 'folder') yield* contentsOf(planned)
+  }
+}
+
 export function emptyPlan(replaces = false): FolderPlan {
   return { kind: 'folder', replaces, entries: new Map() }
 }

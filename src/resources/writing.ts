@@ -2,6 +2,7 @@
 import type { Clock } from '../clock.ts'
 import { ServiceError } from '../errors.ts'
 import type { Oid, TreeEntry } from '../git/objects.ts'
+import { type BlobMemo, prepareBlobs } from '../repository/draft.ts'
 import type {
   Draft,
   Outcome,
@@ -17,7 +18,7 @@ import { messageOf } from './message.ts'
 import { maxMetadataBytes, metadataFile, readMetadata } from './metadata.ts'
 import { invalidPath, isGitAttributes, parseResourcePath } from './paths.ts'
 import { commitPlace, findPlace, isReserved, layoutOf, type Place } from './place.ts'
-import { emptyPlan, type FolderPlan, planFile, planReplacedFolder } from './plan.ts'
+import { contentsOf, emptyPlan, type FolderPlan, planFile, planReplacedFolder } from './plan.ts'
 import type {
   FileWrite,
   Precondition,
@@ -38,6 +39,7 @@ interface Planned {
   plans: readonly FolderPlan[]
   /** What is left of the time, and with the size of what was unpacked. */
   context: WriteContext
+  blobs: BlobMemo
   release(): void
 }
 
@@ -65,9 +67,10 @@ export function createPlanner(clock: Clock): PlanFiles {
         chartBytes += planned.chartBytes
       }
       share?.shrink(chartBytes)
+      const blobs = await prepareBlobs(plans.flatMap((plan) => [...contentsOf(plan)]))
       const timeoutMs = Math.max(0, context.timeoutMs - (clock.monotonicMs() - startMs))
       const left = { ...context, sizeBytes: context.sizeBytes + chartBytes, timeoutMs }
-      return { plans, context: left, release: () => share?.release() }
+      return { plans, blobs, context: left, release: () => share?.release() }
     } catch (error) {
       share?.release()
       throw error
@@ -108,6 +111,7 @@ export function createWriting(
             const tree = await applyPlan(draft, place.tree, plan)
             return { status, commit: await commitPlace(draft, place, { tree, message }) }
           },
+          planned.blobs,
         )
       } finally {
         planned.release()
@@ -154,9 +158,10 @@ export function write(
   kind: WriteKind,
   context: WriteContext,
   evaluate: (draft: Draft) => Promise<Outcome>,
+  blobs?: BlobMemo,
 ): Promise<Outcome> {
   const { message: _, onBehalfOf: __, ...request } = context
-  return repositories.write(project, { kind, evaluate, ...request })
+  return repositories.write(project, { kind, evaluate, ...request, ...(blobs && { blobs }) })
 }
 
 export function checkWritable(scope: Scope, path: ResourcePath): void {

@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto'
+import { deflateSync, inflateSync } from 'node:zlib'
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 
 import type { Oid } from '../../src/git/objects.ts'
+import { prepareBlobs } from '../../src/repository/draft.ts'
+import type { EntryObject } from '../../src/repository/entry.ts'
 import type { Draft } from '../../src/repository/repository.ts'
 import { type Bench, openBench, projectName } from '../support/repositories.ts'
 import {
@@ -122,6 +125,26 @@ test('a file of 3 MiB is spilled, and read back by another replica', async ({ be
   assert.is(read.value, content.toString('utf8'))
   const packs = await bench.store.list({ prefix: 'projects/sockshop/packs/', timeoutMs: 5_000 })
   assert.is(packs.objects.length, 1)
+})
+
+test('a large content that was prepared is not deflated again', async ({ bench }) => {
+  await bench.repositories.write(project, createProject())
+  const content = Buffer.alloc(1024 * 1024, 'all the same ')
+  const blobs = await prepareBlobs([content, Buffer.from('small')])
+  const prepared = blobs.get(content)
+  assert.equal(inflateSync(prepared?.deflated ?? Buffer.alloc(0)), content)
+  // Nobody else would leave it as it is.
+  const stored = deflateSync(content, { level: 0 })
+  blobs.set(content, { ...(prepared as EntryObject), deflated: stored })
+  const evaluate = async (draft: Draft) => {
+    const tree = draft.writeTree([['big', { mode: '100644', oid: draft.writeBlob(content) }]])
+    return { status: 200, commit: draft.commit('main', { tree, message: 'big' }) }
+  }
+  await bench.repositories.write(project, request(evaluate, { blobs }))
+  const packs = await bench.store.list({ prefix: 'projects/sockshop/packs/', timeoutMs: 5_000 })
+  assert.ok((packs.objects[0]?.sizeBytes ?? 0) > stored.length)
+  const read = await bench.another().read(project, (view) => fileOf(view, 'big'), soon)
+  assert.is(read.value, content.toString())
 })
 
 test('a deleted branch stays reachable: through the commit that merged it, or through one of its own', async ({
