@@ -107,7 +107,7 @@ async function serveWith(settled: Settled & ServeOptions): Promise<number> {
   observer.log('info', 'stopping', { signal })
   ended.abort()
   service.drainBegins()
-  const { aborted } = await service.server.drain()
+  const { aborted, leftMs } = await service.server.drain()
   await closeAll({
     steps: [
       ['repositories', service.close],
@@ -116,7 +116,8 @@ async function serveWith(settled: Settled & ServeOptions): Promise<number> {
       ['announcement', service.leave],
       ['store', () => store.close()],
     ],
-    totalMs: leaving.closeMs,
+    // Whoever waits for this process waits for the announcement: the bucket may be as slow as there is time for.
+    totalMs: leaving.closeMs + leftMs,
     observer,
   })
   observer.log('info', 'stopped', { aborted: aborted.length })

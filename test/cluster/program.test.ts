@@ -7,6 +7,7 @@ import { createClusterLog } from '../../src/cluster/cluster-log.ts'
 import type { Decision } from '../../src/cluster/state.ts'
 import { openFileStore } from '../../src/store/file.ts'
 import { systemClock, systemRandomness } from '../../src/system-clock.ts'
+import { startFaultProxy } from '../support/fault-proxy.ts'
 import { makeFolder, removeFolder, startProcess, waitFor } from '../support/processes.ts'
 import { requireServers, type S3Server, startMinio } from '../support/servers.ts'
 import { mainFile, startService } from '../support/service.ts'
@@ -182,6 +183,29 @@ if (requireServers('migrate on a bucket', 'minio')) {
     minio = await startMinio()
   })
   test.after(() => minio?.stop())
+
+  test('a bucket that is slow to delete keeps no announcement that a replica took away', async () => {
+    const proxy = await startFaultProxy(minio.endpoint)
+    closers.push(proxy.stop)
+    const bucket = await minio.createBucket()
+    const service = await serve({
+      STORE_URL: `s3://${bucket}?endpoint=${proxy.endpoint}`,
+      AWS_ACCESS_KEY_ID: minio.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: minio.secretAccessKey,
+    })
+    let deleted = ''
+    proxy.decide = ({ method, path }) => {
+      if (method !== 'DELETE') return 'pass'
+      deleted = path
+      return { delayMs: 4_000 }
+    }
+    assert.is(await service.stop(), 0)
+    assert.match(deleted, /cluster\/replicas\//)
+    assert.is(
+      service.events().some(({ event }) => event === 'close_failed'),
+      false,
+    )
+  })
 
   test('on a bucket: killed anywhere and run again, one clean end', async () => {
     const env = {
