@@ -52,11 +52,15 @@ export interface DrainableServer {
   listen(address: { host: string; port: number }): Promise<AddressInfo>
   /** Whether the drain has begun. */
   draining(): boolean
-  /**
-   * Drains; another call joins the first.
-   * @returns ids of the requests that were cut at the deadline
-   */
-  drain(): Promise<{ aborted: string[] }>
+  /** Drains; another call joins the first. */
+  drain(): Promise<Drained>
+}
+
+export interface Drained {
+  /** Ids of the requests that were cut at the deadline. */
+  aborted: string[]
+  /** How much of the time until the deadline was not needed, milliseconds. */
+  leftMs: number
 }
 
 /** nginx keeps idle connections to us for 60 s; we must be the later one to close them. */
@@ -89,7 +93,7 @@ export function createDrainableServer(options: {
   const traffic = trackTraffic(server, options.isProbe)
   server.on('request', options.listener)
 
-  let drained: Promise<{ aborted: string[] }> | undefined
+  let drained: Promise<Drained> | undefined
   return {
     listen: (address) => listen(server, address),
     draining: () => drained !== undefined,
@@ -167,7 +171,7 @@ interface Drain {
   observer: Observer
 }
 
-async function drain(parts: Drain): Promise<{ aborted: string[] }> {
+async function drain(parts: Drain): Promise<Drained> {
   const { traffic, times, observer } = parts
   const startedMs = performance.now()
   const tell = (phase: string) =>
@@ -181,9 +185,10 @@ async function drain(parts: Drain): Promise<{ aborted: string[] }> {
   tell('accepting')
   await untilQuiet({ traffic, times, startedMs })
   tell('finishing')
-  const aborted = await closeServer({ ...parts, deadlineAtMs: startedMs + times.deadlineMs })
+  const deadlineAtMs = startedMs + times.deadlineMs
+  const aborted = await closeServer({ ...parts, deadlineAtMs })
   tell('closed')
-  return { aborted }
+  return { aborted, leftMs: Math.max(0, deadlineAtMs - performance.now()) }
 }
 
 async function untilQuiet(parts: { traffic: Traffic; times: DrainTimes; startedMs: number }) {

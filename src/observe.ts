@@ -56,6 +56,7 @@ export type LogEvent =
   | 'background_failed'
   | 'store_unfit'
   | 'store_failed'
+  | 'warmed_up'
   | 'announced'
   | 'announce_failed'
   | 'cluster_state'

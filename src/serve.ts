@@ -16,6 +16,7 @@ import { clusterTimes } from './cluster/announcement.ts'
 import { formatsOf } from './cluster/formats.ts'
 import type { Migration } from './cluster/migration.ts'
 import { createReplica, type Replica } from './cluster/replica.ts'
+import { warmUp } from './cluster/warm-up.ts'
 import type { Config, Environment } from './config.ts'
 import { makeContact } from './contact.ts'
 import { ServiceError } from './errors.ts'
@@ -26,8 +27,9 @@ import { closeAll, createDrainableServer, type DrainableServer, drainTimes } fro
 import type { Lock } from './lock/lock.ts'
 import type { RealObserver } from './observer.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
-import type { Repositories } from './repository/repository.ts'
+import type { ProjectName, Repositories } from './repository/repository.ts'
 import { createResources } from './resources/git-resources.ts'
+import { parseProjectName } from './resources/names.ts'
 import type { Resources } from './resources/resources.ts'
 import { readSettings, type Settled, sentence } from './settled.ts'
 import { openStoreIdentity } from './store/identity.ts'
@@ -40,6 +42,8 @@ const probePaths = new Set(['/livez', '/readyz', '/startupz', '/health', '/metri
 const closeStepMs = 2_000
 /** One call to the store at the start may take so long. */
 const timeoutMs = 5_000
+/** A new replica waits so long at most until it knows the projects that others are asked for. */
+const warmUpMs = 5_000
 /** As sysexits calls a wrong configuration: here, a build that cannot handle what the store holds. */
 const outOfRangeExit = 78
 
@@ -97,7 +101,7 @@ async function serveWith(settled: Settled & ServeOptions): Promise<number> {
   observer.log('info', 'stopping', { signal })
   ended.abort()
   service.drainBegins()
-  const { aborted } = await service.server.drain()
+  const { aborted, leftMs } = await service.server.drain()
   await closeAll({
     steps: [
       ['repositories', service.close],
@@ -106,7 +110,8 @@ async function serveWith(settled: Settled & ServeOptions): Promise<number> {
       ['announcement', service.leave],
       ['store', () => store.close()],
     ],
-    stepMs: closeStepMs,
+    // Whoever waits for this process waits for the announcement: the bucket may be as slow as there is time for.
+    stepMs: closeStepMs + leftMs / 4,
     observer,
   })
   observer.log('info', 'stopped', { aborted: aborted.length })
@@ -185,6 +190,15 @@ function createService(parts: Parts): Service {
     const entered = await replica.enter({ signal, tell })
     if (entered !== 'ready') return entered
     repositories = replica.converting(openRepositories(place))
+    tell('opens the projects that other replicas are asked for')
+    await warmUp({
+      repositories,
+      projects: await wantedBy(replica),
+      clock: systemClock,
+      limitMs: warmUpMs,
+      observer,
+    })
+    if (signal.aborted) return 'ended'
     const { defaultBranch } = config
     resources.arrived(createResources({ repositories, clock: systemClock, defaultBranch }))
     readiness.tell('cluster', true, 'joined')
@@ -219,6 +233,15 @@ function openReplica(place: RepositoriesParts & ServeOptions): Replica {
     committer: identityOf(config),
     open: () => openPassing(place),
   })
+}
+
+/** None where the bucket does not say. */
+async function wantedBy(replica: Replica): Promise<ProjectName[]> {
+  try {
+    return (await replica.wanted()).map(parseProjectName)
+  } catch {
+    return []
+  }
 }
 
 function httpSettings(config: Config): HttpSettings {

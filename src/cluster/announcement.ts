@@ -16,6 +16,8 @@ export interface Announcement {
   startedAt: string
   at: string
   draining: boolean
+  /** Projects that it was asked for, the latest first. */
+  recent: readonly string[]
 }
 
 /** An announcement as it was found. */
@@ -112,7 +114,12 @@ function decodeAnnouncement(replicaId: string, body: Buffer): Announcement {
     startedAt: String(fields.startedAt ?? ''),
     at: String(fields.at ?? ''),
     draining: fields.draining === true,
+    recent: Array.isArray(fields.recent) ? fields.recent.filter(isString) : [],
   }
+}
+
+function isString(value: unknown): value is string {
+  return typeof value === 'string'
 }
 
 function isRange(value: unknown): value is FormatRange {

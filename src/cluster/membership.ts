@@ -18,6 +18,9 @@ import type { ClusterLog } from './cluster-log.ts'
 import type { Formats } from './formats.ts'
 import type { ClusterState } from './state.ts'
 
+/** An announcement stays small. */
+const recentTold = 32
+
 export interface Membership {
   /**
    * Announces this process, reads the log, and goes on doing both with every heartbeat.
@@ -39,6 +42,8 @@ export interface MembershipOptions {
   times: ClusterTimes
   identity: Pick<Announcement, 'replicaId' | 'role' | 'build'>
   formats: Formats
+  /** Projects that were asked for here, the latest first. */
+  recent?: () => readonly string[]
   /** Told of each state that is newer. */
   onState?: (state: ClusterState) => void
   /** Resolves once nothing goes on that was begun on an earlier state; undefined where nothing does. */
@@ -74,6 +79,7 @@ export function createMembership(options: MembershipOptions): Membership {
       startedAt,
       at: toRfc3339(clock.nowMs()),
       draining,
+      recent: options.recent?.().slice(0, recentTold) ?? [],
     })
     await store.put(announcementKey(replicaId()), body, { timeoutMs: storeTimeoutMs })
     announced = started

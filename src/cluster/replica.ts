@@ -4,7 +4,7 @@ import type { Identity } from '../git/objects.ts'
 import type { Observer } from '../observe.ts'
 import type { Repositories } from '../repository/repository.ts'
 import type { Store } from '../store/store.ts'
-import type { ClusterTimes } from './announcement.ts'
+import { type ClusterTimes, listAnnouncements } from './announcement.ts'
 import { createClusterLog } from './cluster-log.ts'
 import { createConversions } from './convert.ts'
 import { createConvertingRepositories } from './converting.ts'
@@ -35,6 +35,8 @@ export interface Replica {
    * @returns null, or a sentence that says why not @throws StoreError, ClusterLogError
    */
   permit(format: number): Promise<string | null>
+  /** Projects that the other replicas are asked for, the most wanted first. @throws StoreError */
+  wanted(): Promise<string[]>
   /** Tells the others that it drains. */
   drain(): void
   /** Takes the announcement away; the last thing that a process does. @throws StoreError */
@@ -66,6 +68,7 @@ export function createReplica(options: ReplicaOptions): Replica {
   const formats = formatsOf(migrations)
   const log = createClusterLog(options)
   const conversions = createConversions(options)
+  let serving: Repositories | undefined
   const membership = createMembership({
     store,
     clock,
@@ -75,6 +78,7 @@ export function createReplica(options: ReplicaOptions): Replica {
     identity: { replicaId, role: 'replica', build },
     formats,
     quiesce: conversions.quiet,
+    recent: () => serving?.recent() ?? [],
     onState({ seq, expanded, proposed, agreed }) {
       observer.log('info', 'cluster_state', { seq, expanded, proposed, agreed })
       const unfit = unfitFor(log.state, formats)
@@ -129,8 +133,9 @@ export function createReplica(options: ReplicaOptions): Replica {
       entering = entered
       return entered
     },
-    converting: (repositories) =>
-      createConvertingRepositories({
+    converting(repositories) {
+      serving = repositories
+      return createConvertingRepositories({
         repositories,
         conversions,
         clock,
@@ -139,9 +144,21 @@ export function createReplica(options: ReplicaOptions): Replica {
           const format = conversionOf(log.state)
           return format !== null && canHandle(formats, format) ? format : null
         },
-      }),
+      })
+    },
     newFormat: () => newFormatOf(log.state, formats.writes[0]),
     permit: (format) => permit({ log, store, times, formats, format }),
+    async wanted() {
+      const others = (await listAnnouncements(store)).filter(
+        ({ role, ageMs }) => role === 'replica' && ageMs < times.validMs,
+      )
+      const ranks = Math.max(0, ...others.map(({ recent }) => recent.length))
+      const wanted = new Set<string>()
+      for (let rank = 0; rank < ranks; rank++)
+        for (const { recent } of others)
+          for (const name of recent.slice(rank, rank + 1)) wanted.add(name)
+      return [...wanted]
+    },
     drain: membership.drain,
     async leave() {
       await entering

@@ -42,6 +42,8 @@ interface Project {
   view(): View
   /** Reads and writes under way; an empty project that nobody uses is forgotten. */
   users: number
+  /** Which of all reads and writes was its latest. */
+  usedAt: number
 }
 
 /** Opens nothing yet: every project is opened by its first read or write. */
@@ -55,6 +57,7 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
   const projects = new Map<ProjectName, Project>()
   let nextId = 1
   let queued = 0
+  let uses = 0
 
   const projectOf = (name: ProjectName): Project => {
     let project = projects.get(name)
@@ -64,7 +67,7 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
       const onStopped = () => observer.set('stopped_projects', stopped().length)
       const log = createLog({ environment, project: name, id: nextId++, keys, cache, onStopped })
       const writer = createWriter({ environment, project: name, keys, log })
-      project = { log, writer, view: createViews(log), users: 0 }
+      project = { log, writer, view: createViews(log), users: 0, usedAt: 0 }
       projects.set(name, project)
     }
     return project
@@ -78,6 +81,7 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
   const enter = (name: ProjectName): Project => {
     const project = projectOf(name)
     project.users++
+    project.usedAt = ++uses
     return project
   }
 
@@ -246,6 +250,11 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
       }
     },
     stopped,
+    recent: () =>
+      [...projects]
+        .filter(([, { log, usedAt }]) => usedAt > 0 && log.snapshot.seq > 0)
+        .sort(([, left], [, right]) => right.usedAt - left.usedAt)
+        .map(([name]) => name),
     async close() {
       for (const { log } of projects.values()) log.close()
       await environment.cache?.close()

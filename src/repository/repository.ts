@@ -140,6 +140,9 @@ export interface Repositories {
   /** Projects that are stopped, with the reason, for readiness and metrics. */
   stopped(): { project: ProjectName; reason: string; sinceMs: number }[]
 
+  /** Projects that were asked for, the latest first. */
+  recent(): ProjectName[]
+
   /** Ends timers and background work; what is queued is still finished by whoever awaits it. */
   close(): Promise<void>
 }

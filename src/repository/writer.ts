@@ -23,6 +23,8 @@ const lockSkipMs = 10_000
 const lockHoldMs = 50
 /** So long a lock that others want is kept for clients that were just answered, and will be back. */
 const lingerMs = 3
+/** Whoever has not looked for so long may have far to go. */
+const farBehindMs = 1_000
 /** After losing a slot a writer looks before it creates, for so long. */
 const rivalryMs = 1_000
 const packTimeoutMs = 4 * storeTimeoutMs
@@ -145,6 +147,7 @@ export function createWriter(options: {
       // Requests that arrive in the same turn share the first batch.
       await null
       while (queue.length > 0) {
+        if (held === null) await comeCloser()
         held ??= await takeLock()
         const batch = take()
         busy = batch.length
@@ -171,6 +174,11 @@ export function createWriter(options: {
     const { release } = held ?? {}
     held = null
     await release?.()
+  }
+
+  /** Whoever has far to go in the log goes before it keeps others from writing. What fails here fails once more where it is told. */
+  const comeCloser = async () => {
+    if (log.ageMs() > farBehindMs) await log.prove().catch(() => {})
   }
 
   /** Takes the advisory lock where it helps. @returns null to go on without it */

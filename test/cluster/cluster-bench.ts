@@ -187,6 +187,7 @@ export async function openClusterBench(): Promise<ClusterBench> {
         startedAt: at,
         at,
         draining: false,
+        recent: [],
         ...changed,
       }
       await store.put(announcementKey(replicaId), encodeAnnouncement(announcement), call)

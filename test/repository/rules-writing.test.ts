@@ -211,6 +211,18 @@ rule(
 )
 
 rule(
+  'who has not looked for a while follows the log before it takes the lock, and creates once',
+  async (scene) => {
+    await begin(scene)
+    for (let at = 0; at < 20; at++) await scene.write('a', `w${at}`, put('f', `${at}`))
+    await scene.sleep(2_000)
+    assert.is((await scene.write('b', 'late', put('g', '1'))).status, 200)
+    assert.is(creates(scene, 3, 'b').length, 0)
+    assert.is(creates(scene, 23, 'b').length, 1)
+  },
+)
+
+rule(
   'an entry holds 64 requests at most; beyond 512 that wait, a write is refused at once',
   async (scene) => {
     await begin(scene)

@@ -1,0 +1,70 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { warmUp } from '../../src/cluster/warm-up.ts'
+import { silent } from '../../src/observe.ts'
+import type { ProjectName, Repositories } from '../../src/repository/repository.ts'
+import { systemClock } from '../../src/system-clock.ts'
+import { makeFolder, removeFolder, waitFor } from '../support/processes.ts'
+import { startService } from '../support/service.ts'
+
+const test = suite('the warm-up of a replica')
+const opened: (() => unknown)[] = []
+test.after.each(async () => {
+  for (const close of opened.splice(0).reverse()) await close()
+})
+
+test('a replica opens what others are asked for before it is ready', async () => {
+  const folder = makeFolder('warm-up')
+  opened.push(() => removeFolder(folder))
+  const env = { STORE_URL: `file:${join(folder, 'store')}`, HEARTBEAT_SECONDS: '0.5' }
+  const first = await startService({ env })
+  opened.push(first.dispose)
+  const post = (path: string, body: object) =>
+    fetch(`${first.url}/v1/project${path}`, { method: 'POST', body: JSON.stringify(body) })
+  for (const projectName of ['old', 'sockshop']) await post('', { projectName })
+  const announced = () => {
+    const replicas = join(folder, 'store', 'cluster', 'replicas')
+    const [name = ''] = readdirSync(replicas)
+    const { recent } = JSON.parse(readFileSync(join(replicas, name), 'utf8'))
+    return JSON.stringify(recent) === '["sockshop","old"]'
+  }
+  await waitFor(announced, { what: 'the announcement to name the projects' })
+
+  const second = await startService({ env })
+  opened.push(second.dispose)
+  const events = second.events()
+  const warm = events.findIndex(({ event }) => event === 'warmed_up')
+  const ready = events.findIndex(({ event }) => event === 'ready')
+  assert.ok(warm >= 0 && warm < ready, 'first the one, then the other')
+  assert.is(events[warm]?.projects, 2)
+})
+
+test('one that cannot be opened is left, and so is what there is no time for', async () => {
+  const asked: string[] = []
+  const read = async (project: string, _work: unknown, { timeoutMs }: { timeoutMs: number }) => {
+    asked.push(project)
+    if (project === 'broken') throw new Error('broken')
+    await new Promise((resolve) => setTimeout(resolve, project === 'slow' ? timeoutMs + 5 : 1))
+    return { value: undefined }
+  }
+  const told: unknown[] = []
+  const projects = ['broken', 'good', 'slow', 'slow', 'slow', 'slow', 'late'] as ProjectName[]
+  const startedMs = performance.now()
+  await warmUp({
+    repositories: { read } as unknown as Repositories,
+    projects,
+    clock: systemClock,
+    limitMs: 200,
+    observer: { ...silent, log: (_level, _event, fields) => void told.push(fields) },
+  })
+  assert.equal(asked, projects.slice(0, -1))
+  assert.ok(performance.now() - startedMs >= 200)
+  assert.equal(
+    told.map((fields) => (fields as { projects: number; of: number }).projects),
+    [5],
+  )
+})
+
+test.run()
