@@ -7,8 +7,8 @@ import { run, tryRun } from './run.ts'
 
 /** The release before this tree's, the newest that knows no format 2. Nothing else names it. */
 export const previous = {
-  name: 'v0.1.2',
-  commit: '87a24ca2c5775ba31cbbe4d781ad6427c43de692',
+  name: 'v0.1.3',
+  commit: '807432049d014daaa91134698f8918518caa37bd',
 } as const
 
 export interface PreviousBuild {
