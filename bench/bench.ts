@@ -4,25 +4,44 @@
  */
 import { parseArgs } from 'node:util'
 import { type S3Server, startMinio } from '../test/support/servers.ts'
-import { readLatency, writeLatency } from './latency.ts'
-import { createPlace, type Place } from './place.ts'
+import { batchLatency, readLatency, writeLatency } from './latency.ts'
+import { longLog } from './long-log.ts'
+import { memory } from './memory.ts'
+import { mixedLoad } from './mixed-load.ts'
+import { createPlace, type Place, type StoreOptions } from './place.ts'
 import { profile } from './profile.ts'
 import { readLoad } from './read-load.ts'
 import { renderLine, writeReport } from './report.ts'
 import { judge, type Result, type RowName, rows, type Sample } from './rows.ts'
 import type { Effort, Scenario } from './scenario.ts'
 import { start } from './start.ts'
-import { replicaLoad, writeLoad } from './write-load.ts'
+import { manyProjectsLoad, replicaLoad, writeLoad } from './write-load.ts'
 
 const usage = `npm run bench [-- flags]
   --row <name>  only this row, or several times: ${rows.map(({ name }) => name).join(', ')}
   --quick       one short run, to see that it works; writes no results
+  --store-delay MILLISECONDS
+                each call to the store takes so much longer, as it would at S3; what comes out is told and judged by nobody
   --profile     no rows: prints what takes the service's processor time under reads and under writes
 `
 
-const scenarios = [readLoad, readLatency, writeLatency, writeLoad, replicaLoad, start]
-const full = { sliceSeconds: 4, warmUpSeconds: 2, rounds: 2, samples: 4_000, starts: 5 }
-const quick = { sliceSeconds: 1, warmUpSeconds: 1, rounds: 1, samples: 100, starts: 2 }
+const scenarios = [
+  readLoad,
+  readLatency,
+  writeLatency,
+  writeLoad,
+  replicaLoad,
+  manyProjectsLoad,
+  longLog,
+  batchLatency,
+  mixedLoad,
+  memory,
+  start,
+]
+const load = { sliceSeconds: 4, warmUpSeconds: 2, rounds: 2 }
+const full: Effort = { ...load, samples: 4_000, starts: 5, entries: 10_000, projects: 1_000 }
+const shortLoad = { sliceSeconds: 1, warmUpSeconds: 1, rounds: 1 }
+const quick: Effort = { ...shortLoad, samples: 100, starts: 2, entries: 300, projects: 20 }
 const fullRuns = 3
 
 /** Runs what is asked for. @returns the exit code */
@@ -40,11 +59,12 @@ async function main(): Promise<number> {
   try {
     if (flags.profile) {
       const seconds = flags.quick ? quick.sliceSeconds : 3 * full.sliceSeconds
-      await inPlace(minio, (place) => profile(place, seconds))
+      await inPlace({ minio }, (place) => profile(place, seconds))
       return 0
     }
-    const results = await measureAll(minio, flags)
-    if (!flags.quick) writeReport(results)
+    const results = await measureAll({ minio, delayMs: flags.delayMs }, flags)
+    if (!flags.quick) writeReport(results, flags.delayMs)
+    if (flags.delayMs > 0) return 0
     return results.some(({ verdict }) => verdict === 'missed') ? 1 : 0
   } finally {
     await (await started)?.stop()
@@ -57,9 +77,8 @@ function sentenceOf(error: unknown): string {
   return error.cause === undefined ? error.message : `${error.message}: ${sentenceOf(error.cause)}`
 }
 
-type StartedMinio = () => Promise<S3Server>
-
 interface Flags {
+  delayMs: number
   rows: readonly string[]
   quick: boolean
   profile: boolean
@@ -72,22 +91,25 @@ function readFlags(): Flags | undefined {
         row: { type: 'string', multiple: true, default: [] },
         quick: { type: 'boolean', default: false },
         profile: { type: 'boolean', default: false },
+        'store-delay': { type: 'string', default: '0' },
       },
     })
+    const delayMs = Number(values['store-delay'])
+    if (!(delayMs >= 0 && delayMs <= 1_000)) return undefined
     const names: readonly string[] = rows.map(({ name }) => name)
     if (!values.row.every((name) => names.includes(name))) return undefined
-    return { ...values, rows: values.row.length === 0 ? names : values.row }
+    return { ...values, delayMs, rows: values.row.length === 0 ? names : values.row }
   } catch {
     return undefined
   }
 }
 
-async function measureAll(minio: StartedMinio, flags: Flags): Promise<Result[]> {
+async function measureAll(on: StoreOptions, flags: Flags): Promise<Result[]> {
   const results: Result[] = []
   for (const scenario of scenarios) {
     const asked = scenario.rows.filter((name) => flags.rows.includes(name))
     if (asked.length === 0) continue
-    const outcome = await repeat(scenario, minio, flags.quick)
+    const outcome = await repeat(scenario, on, flags.quick)
     for (const name of asked) {
       const result = resultOf(name, outcome)
       results.push(result)
@@ -97,8 +119,8 @@ async function measureAll(minio: StartedMinio, flags: Flags): Promise<Result[]> 
   return results
 }
 
-async function inPlace<T>(minio: StartedMinio, work: (place: Place) => Promise<T>): Promise<T> {
-  const place = createPlace(minio)
+async function inPlace<T>(on: StoreOptions, work: (place: Place) => Promise<T>): Promise<T> {
+  const place = createPlace(on)
   try {
     return await work(place)
   } finally {
@@ -111,12 +133,12 @@ interface Outcome {
   error?: string
 }
 
-async function repeat(scenario: Scenario, minio: StartedMinio, isQuick: boolean): Promise<Outcome> {
+async function repeat(scenario: Scenario, on: StoreOptions, isQuick: boolean): Promise<Outcome> {
   const effort: Effort = isQuick ? quick : full
   const runs: Outcome['runs'] = []
   try {
     for (let run = 0; run < (isQuick ? 1 : fullRuns); run++) {
-      runs.push(await inPlace(minio, (place) => scenario.run(place, effort)))
+      runs.push(await inPlace(on, (place) => scenario.run(place, effort)))
     }
     return { runs }
   } catch (error) {

@@ -4,28 +4,54 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { Agent, request } from 'node:http'
-import { openS3Store } from '../src/store/s3.ts'
 import type { Store } from '../src/store/store.ts'
 import { writerPath, yamlFile } from './files.ts'
-import type { Bucket } from './place.ts'
+import { type Bucket, openBucket } from './place.ts'
 import { quantile } from './rows.ts'
 
 /** Reads and probes, or writes and creates, by turns. */
 interface LatencyTask {
   kind: 'latency'
-  what: 'read' | 'write'
+  what: 'read' | 'write' | 'batch'
   bucket: Bucket
-  /** Of the file that is read or written. */
+  /** Of the file that is read or written, or of the scope whose files are. */
   url: string
   /** So many of each are measured, unless that takes too long, after half as many that are not. */
   samples: number
 }
 
-/** Creates of 1.5 KB, one after the other. */
+/** Two files, by turns. */
+interface PairTask {
+  kind: 'pair'
+  what: 'read' | 'write'
+  /** What is measured, and what it is compared with. */
+  urls: readonly [string, string]
+  samples: number
+}
+
+/** Creates of 1.5 KB. */
 interface CreatesTask {
   kind: 'creates'
   bucket: Bucket
   seconds: number
+  /** At a time. */
+  parallel: number
+}
+
+/** One write after the other, each an entry of the log. */
+interface EntriesTask {
+  kind: 'entries'
+  /** Of the file that is written. */
+  url: string
+  count: number
+}
+
+/** Projects with files, made and then read in turn. */
+interface ManyTask {
+  kind: 'make-many' | 'read-many'
+  url: string
+  projects: number
+  files: number
 }
 
 /** Writers that each write a file of their own as fast as they are answered. */
@@ -34,16 +60,18 @@ interface WritersTask {
   /** Replicas; the writers are dealt out to them. */
   urls: string[]
   writers: number
+  /** The writers are dealt out to them. */
+  projects: string[]
   seconds: number
   warmUpSeconds: number
 }
 
-export type Task = LatencyTask | CreatesTask | WritersTask
+export type Task = LatencyTask | PairTask | CreatesTask | EntriesTask | ManyTask | WritersTask
 
 /** p50 in milliseconds. */
 export interface Latencies {
-  service: number
-  store: number
+  value: number
+  baseline: number
 }
 
 export interface Writes {
@@ -62,33 +90,47 @@ const timeoutMs = 30_000
 const latencyLimitMs = 30_000
 const samplesLeast = 50
 const agent = new Agent({ keepAlive: true })
+/** Projects that are made or read at the same time. */
+const atATime = 8
 
 async function measureLatencies({ what, bucket, url, samples }: LatencyTask): Promise<Latencies> {
-  const store = await openStore(bucket)
-  const steps = what === 'read' ? readAndProbe(store, url) : writeAndCreate(store, url)
-  const service: number[] = []
-  const raw: number[] = []
-  const endMs = performance.now() + latencyLimitMs
-  for (let at = -samples / 2; at < samples; at++) {
-    if (raw.length >= samplesLeast && performance.now() > endMs) break
-    const [serviceMs, storeMs] = [await timed(steps.service), await timed(steps.store)]
-    if (at < 0) continue
-    service.push(serviceMs)
-    raw.push(storeMs)
-  }
+  const store = await openBucket(bucket)
+  const latencies = await byTurns(stepsOf[what](store, url), samples)
   await store.close()
-  return { service: quantile(service, 0.5), store: quantile(raw, 0.5) }
+  return latencies
+}
+
+function measurePair({ what, urls, samples }: PairTask): Promise<Latencies> {
+  const step = (url: string) => () =>
+    what === 'read' ? send('GET', url) : send('PUT', url, bodyOf(randomUUID()))
+  return byTurns({ value: step(urls[0]), baseline: step(urls[1]) }, samples)
+}
+
+async function byTurns(steps: Steps, samples: number): Promise<Latencies> {
+  const values: number[] = []
+  const baselines: number[] = []
+  const endMs = performance.now() + latencyLimitMs
+  for (let at = -Math.ceil(samples / 2); at < samples; at++) {
+    if (values.length >= samplesLeast && performance.now() > endMs) break
+    const [valueMs, baselineMs] = [await timed(steps.value), await timed(steps.baseline)]
+    if (at < 0) continue
+    values.push(valueMs)
+    baselines.push(baselineMs)
+  }
+  return { value: quantile(values, 0.5), baseline: quantile(baselines, 0.5) }
 }
 
 interface Steps {
-  service(): Promise<unknown>
-  store(): Promise<unknown>
+  value(): Promise<unknown>
+  baseline(): Promise<unknown>
 }
+
+const stepsOf = { read: readAndProbe, write: writeAndCreate, batch: batchAndCreate }
 
 function readAndProbe(store: Store, url: string): Steps {
   return {
-    service: () => send('GET', url),
-    async store() {
+    value: () => send('GET', url),
+    async baseline() {
       const found = await store.get('projects/sockshop/log/99999999999999999999.bundle', {
         timeoutMs,
       })
@@ -99,8 +141,15 @@ function readAndProbe(store: Store, url: string): Steps {
 
 function writeAndCreate(store: Store, url: string): Steps {
   return {
-    service: () => send('PUT', url, bodyOf(randomUUID())),
-    store: () => createOne(store),
+    value: () => send('PUT', url, bodyOf(randomUUID())),
+    baseline: () => createOne(store),
+  }
+}
+
+function batchAndCreate(store: Store, url: string): Steps {
+  return {
+    value: () => send('PUT', url, filesOf(100)),
+    baseline: () => createOne(store),
   }
 }
 
@@ -110,16 +159,49 @@ async function createOne(store: Store): Promise<void> {
   if (result !== 'created') throw new Error(`a create of a new key: ${result}`)
 }
 
-async function measureCreates({ bucket, seconds }: CreatesTask): Promise<{ perSecond: number }> {
-  const store = await openStore(bucket)
+async function measureCreates(task: CreatesTask): Promise<{ perSecond: number }> {
+  const store = await openBucket(task.bucket)
   for (let at = 0; at < 100; at++) await createOne(store)
   const startedMs = performance.now()
-  const endMs = startedMs + seconds * 1_000
+  const endMs = startedMs + task.seconds * 1_000
   let count = 0
-  for (; performance.now() < endMs; count++) await createOne(store)
+  await inParallel(task.parallel, async () => {
+    for (; performance.now() < endMs; count++) await createOne(store)
+  })
   const perSecond = (count * 1_000) / (performance.now() - startedMs)
   await store.close()
   return { perSecond }
+}
+
+async function writeEntries({ url, count }: EntriesTask): Promise<object> {
+  for (let at = 0; at < count; at++) await send('PUT', url, bodyOf(randomUUID()))
+  return {}
+}
+
+async function makeMany({ url, projects, files }: ManyTask): Promise<object> {
+  let next = 0
+  await inParallel(atATime, async () => {
+    for (let at = next++; at < projects; at = next++) {
+      await send('POST', `${url}/v1/project`, `{"projectName":"many-${at}"}`)
+      await send('PUT', `${url}/v1/project/many-${at}/resource`, filesOf(files))
+    }
+  })
+  return {}
+}
+
+async function readMany({ url, projects, files }: ManyTask): Promise<object> {
+  let next = 0
+  await inParallel(atATime, async () => {
+    for (let at = next++; at < projects; at = next++) {
+      for (let file = 0; file < files; file++)
+        await send('GET', `${url}/v1/project/many-${at}/resource/${nameOfFile(file)}`)
+    }
+  })
+  return {}
+}
+
+async function inParallel(count: number, work: (at: number) => Promise<void>): Promise<void> {
+  await Promise.all(Array.from({ length: count }, (_, at) => work(at)))
 }
 
 async function measureWriters(task: WritersTask): Promise<Writes> {
@@ -131,7 +213,9 @@ async function measureWriters(task: WritersTask): Promise<Writes> {
   let acknowledged = 0
 
   const write = async (writer: number): Promise<void> => {
-    const url = `${task.urls[writer % task.urls.length]}${writerPath(writer)}`
+    const { urls, projects } = task
+    const path = writerPath(writer, projects[writer % projects.length])
+    const url = `${urls[writer % urls.length]}${path}`
     for (let turn = 0; performance.now() < endMs; turn++) {
       const body = bodyOf(`${id} ${writer} ${turn}`)
       const startedMs = performance.now()
@@ -142,7 +226,7 @@ async function measureWriters(task: WritersTask): Promise<Writes> {
       if (endedMs >= fromMs && endedMs < endMs) durations.push(endedMs - startedMs)
     }
   }
-  await Promise.all(Array.from({ length: task.writers }, (_, writer) => write(writer)))
+  await inParallel(task.writers, write)
   return {
     perSecond: durations.length / task.seconds,
     p50Ms: quantile(durations, 0.5),
@@ -154,6 +238,19 @@ async function measureWriters(task: WritersTask): Promise<Writes> {
 
 function bodyOf(id: string): string {
   return `{"resourceContent":"${yamlFile(id).toString('base64')}"}`
+}
+
+/** The body that writes files of a scope, each with a content of its own. */
+function filesOf(count: number): string {
+  const resources = Array.from({ length: count }, (_, at) => ({
+    resourceURI: nameOfFile(at),
+    resourceContent: yamlFile(randomUUID()).toString('base64'),
+  }))
+  return JSON.stringify({ resources })
+}
+
+function nameOfFile(at: number): string {
+  return `file-${at}.yaml`
 }
 
 async function timed(step: () => Promise<unknown>): Promise<number> {
@@ -185,14 +282,23 @@ function send(method: string, url: string, body?: string): Promise<string> {
   })
 }
 
-function openStore({ accessKeyId, secretAccessKey, ...location }: Bucket): Promise<Store> {
-  const credentials = () => ({ accessKeyId, secretAccessKey })
-  return openS3Store({ ...location, prefix: '', style: 'path', credentials })
-}
-
-async function run(task: Task): Promise<object> {
-  if (task.kind === 'latency') return measureLatencies(task)
-  return task.kind === 'creates' ? measureCreates(task) : measureWriters(task)
+function run(task: Task): Promise<object> {
+  switch (task.kind) {
+    case 'latency':
+      return measureLatencies(task)
+    case 'pair':
+      return measurePair(task)
+    case 'creates':
+      return measureCreates(task)
+    case 'entries':
+      return writeEntries(task)
+    case 'make-many':
+      return makeMany(task)
+    case 'read-many':
+      return readMany(task)
+    case 'writers':
+      return measureWriters(task)
+  }
 }
 
 process.stdout.write(JSON.stringify(await run(JSON.parse(process.env.BENCH_TASK ?? '') as Task)))

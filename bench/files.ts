@@ -1,5 +1,6 @@
 /** The files that are read and written: SLOs of 2.7 KB, as Keptn's evaluations read them, and the project they live in. */
 
+/** The project that is measured, where there is one. */
 export const project = 'sockshop'
 const stages = ['dev', 'staging', 'production'] as const
 const services = [
@@ -16,7 +17,7 @@ const services = [
 ] as const
 
 /** The file that is read. */
-export const readPath = filePath('production', 'carts', 'slo.yaml')
+export const readPath = readPathOf(project)
 const fileBytes = 2_700
 
 /** As different from one another as those of a real file, so that it deflates as well as one: to a third. */
@@ -55,35 +56,40 @@ export function yamlFile(id: string): Buffer {
   return Buffer.from((head + objectives.join('')).slice(0, fileBytes))
 }
 
-/** Where a writer's own file lives: writers are spread over the services of all stages. */
-export function writerPath(writer: number): string {
-  const stage = stages[writer % stages.length] as string
-  const service = services[Math.floor(writer / stages.length) % services.length] as string
-  return filePath(stage, service, `writer-${writer}.yaml`)
+/** The same file in another project. */
+export function readPathOf(name: string): string {
+  return filePath('production', 'carts', 'slo.yaml', name)
 }
 
-function filePath(stage: string, service: string, name: string): string {
-  return `/v1/project/${project}/stage/${stage}/service/${service}/resource/${name}`
+/** Where a writer's own file lives: writers are spread over the services of all stages. */
+export function writerPath(writer: number, name = project): string {
+  const stage = stages[writer % stages.length] as string
+  const service = services[Math.floor(writer / stages.length) % services.length] as string
+  return filePath(stage, service, `writer-${writer}.yaml`, name)
+}
+
+function filePath(stage: string, service: string, name: string, of = project): string {
+  return `/v1/project/${of}/stage/${stage}/service/${service}/resource/${name}`
 }
 
 /** Makes the project with three stages of ten services, and the file that is read. */
-export async function makeProject(url: string): Promise<void> {
+export async function makeProject(url: string, name = project): Promise<void> {
   const at = `${url}/v1/project`
-  await send('POST', at, { projectName: project })
+  await send('POST', at, { projectName: name })
   for (const stage of stages) {
-    await send('POST', `${at}/${project}/stage`, { stageName: stage })
-    const serviceUrl = `${at}/${project}/stage/${stage}/service`
+    await send('POST', `${at}/${name}/stage`, { stageName: stage })
+    const serviceUrl = `${at}/${name}/stage/${stage}/service`
     await Promise.all(services.map((service) => send('POST', serviceUrl, { serviceName: service })))
   }
   const resourceContent = yamlFile('read').toString('base64')
-  await send('PUT', url + readPath, { resourceContent })
+  await send('PUT', url + readPathOf(name), { resourceContent })
 }
 
 /** Counts the commits of all stages, by their histories. */
-export async function countCommits(url: string): Promise<number> {
+export async function countCommits(url: string, name = project): Promise<number> {
   let count = 0
   for (const stage of stages) {
-    const history = `${url}/v1/project/${project}/stage/${stage}/history?pageSize=1000`
+    const history = `${url}/v1/project/${name}/stage/${stage}/history?pageSize=1000`
     let key = ''
     do {
       const answer = await fetch(key === '' ? history : `${history}&nextPageKey=${key}`)

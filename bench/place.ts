@@ -1,6 +1,9 @@
 /** Where a run takes place: a real MinIO with a fresh bucket, and the built program as processes of their own. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { openS3Store } from '../src/store/s3.ts'
+import type { Store } from '../src/store/store.ts'
+import { type FaultProxy, startFaultProxy } from '../test/support/fault-proxy.ts'
 import {
   freePort,
   makeFolder,
@@ -24,11 +27,19 @@ export interface Bucket {
   secretAccessKey: string
 }
 
+/** Opens a bucket by the service's own adapter. */
+export function openBucket({ accessKeyId, secretAccessKey, ...location }: Bucket): Promise<Store> {
+  const credentials = () => ({ accessKeyId, secretAccessKey })
+  return openS3Store({ ...location, prefix: '', style: 'path', credentials })
+}
+
 /** A server that is measured. */
 export interface Subject {
   readonly url: string
   /** Seconds of processor time that it took so far; 0 where the system does not tell. */
   cpuSeconds(): Promise<number>
+  /** The most memory that was resident so far, MiB; 0 where the system does not tell. */
+  peakMiB(): Promise<number>
   /** Lets it end by itself, then removes its folder; again: nothing. */
   stop(): Promise<void>
 }
@@ -63,9 +74,23 @@ interface SubjectOptions {
   readyPath: string
 }
 
-/** @param startedMinio where buckets are made, once one is asked for */
-export function createPlace(startedMinio: () => Promise<S3Server>): Place {
+export interface StoreOptions {
+  /** Where buckets are made, once one is asked for. */
+  minio: () => Promise<S3Server>
+  /** Each call takes so much longer; default 0. */
+  delayMs?: number
+}
+
+export function createPlace({ minio: startedMinio, delayMs = 0 }: StoreOptions): Place {
   const subjects: Subject[] = []
+  let slow: Promise<FaultProxy> | undefined
+  const slowed = (endpoint: string): Promise<FaultProxy> => {
+    slow ??= startFaultProxy(endpoint).then((proxy) => {
+      proxy.decide = () => ({ delayMs })
+      return proxy
+    })
+    return slow
+  }
   const startSubject: Place['startSubject'] = async (options) => {
     const subject = await startReady(options)
     subjects.push(subject)
@@ -74,7 +99,8 @@ export function createPlace(startedMinio: () => Promise<S3Server>): Place {
   return {
     async makeBucket() {
       const minio = await startedMinio()
-      const { endpoint, region, accessKeyId, secretAccessKey } = minio
+      const { region, accessKeyId, secretAccessKey } = minio
+      const { endpoint } = delayMs > 0 ? await slowed(minio.endpoint) : minio
       return { bucket: await minio.createBucket(), endpoint, region, accessKeyId, secretAccessKey }
     },
     async startService({ bucket, env = {}, nodeFlags = [] }) {
@@ -86,6 +112,7 @@ export function createPlace(startedMinio: () => Promise<S3Server>): Place {
     startSubject,
     async close() {
       await Promise.all(subjects.map((subject) => subject.stop()))
+      await (await slow)?.stop()
     },
   }
 }
@@ -110,7 +137,12 @@ async function startReady({ args, port, env = {}, readyPath }: SubjectOptions): 
     what: `${args.at(-1)} to be ready`,
   })
   if (running.exited() !== undefined) throw new Error(`it ended at once: ${running.output()}`)
-  return { url, cpuSeconds: () => cpuSecondsOf(running.pid), stop: () => stop(running, folder) }
+  return {
+    url,
+    cpuSeconds: () => cpuSecondsOf(running.pid),
+    peakMiB: () => peakMiBOf(running.pid),
+    stop: () => stop(running, folder),
+  }
 }
 
 /** Whether a URL is answered with 200. */
@@ -135,6 +167,12 @@ async function cpuSecondsOf(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / 100
+}
+
+/** @see proc(5): the high water mark of `VmRSS` */
+async function peakMiBOf(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
+  return Number(/VmHWM:\s*(\d+) kB/.exec(status)?.[1] ?? 0) / 1_024
 }
 
 /** Sums up what `/metrics` says of a metric, whatever its labels. */

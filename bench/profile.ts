@@ -5,7 +5,7 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { makeFolder, removeFolder } from '../test/support/processes.ts'
 import { repositoryRoot } from '../test/support/programs.ts'
-import { makeProject, readPath } from './files.ts'
+import { makeProject, project, readPath } from './files.ts'
 import { type Place, runClient, type Subject } from './place.ts'
 import { loadByWrk } from './wrk.ts'
 
@@ -35,7 +35,14 @@ export async function profile(place: Place, seconds: number): Promise<void> {
     await loadByWrk({ url: url + readPath, seconds })
   })
   await profileOne(place, '128 writers on one project', async ({ url }) => {
-    const task = { kind: 'writers', urls: [url], writers: 128, seconds, warmUpSeconds: 0 }
+    const task = {
+      kind: 'writers',
+      urls: [url],
+      writers: 128,
+      projects: [project],
+      seconds,
+      warmUpSeconds: 0,
+    }
     await runClient(task)
   })
 }

@@ -15,7 +15,7 @@ const maxStale = { 'cache-control': 'max-stale=5' }
 const ownHeaders = new Set(['connection', 'content-length', 'date', 'keep-alive', 'x-request-id'])
 
 export const readLoad: Scenario = {
-  rows: ['reads', 'stale-reads', 'probes'],
+  rows: ['reads', 'stale-reads', 'pinned-reads', 'probes'],
   async run(place, effort) {
     const service = await place.startService({ bucket: await place.makeBucket() })
     await makeProject(service.url)
@@ -27,6 +27,7 @@ export const readLoad: Scenario = {
         probes: () => readMetric(service.url, 'configuration_service_store_probes_total'),
       }),
       stale: meter(service, { headers: maxStale }),
+      pinned: meter(service, { query: `?gitCommitID=${await commitOf(service.url)}` }),
       observed: meter(observed),
       bare: meter(bare),
     }
@@ -37,8 +38,8 @@ export const readLoad: Scenario = {
 
 type Meter = ReturnType<typeof meter>
 
-function samplesOf(meters: Record<'fresh' | 'stale' | 'observed' | 'bare', Meter>) {
-  const { fresh, stale, observed, bare } = meters
+function samplesOf(meters: Record<'fresh' | 'stale' | 'pinned' | 'observed' | 'bare', Meter>) {
+  const { fresh, stale, pinned, observed, bare } = meters
   const notes = { bareKoaPerSecond: bare.perSecond(), baselineCpuMicros: observed.cpuMicros() }
   const baseline = observed.perSecond()
   const own = (one: Meter) => ({
@@ -46,7 +47,12 @@ function samplesOf(meters: Record<'fresh' | 'stale' | 'observed' | 'bare', Meter
     baseline,
     notes: { ...notes, cpuMicros: one.cpuMicros() },
   })
-  return { reads: own(fresh), 'stale-reads': own(stale), probes: { value: fresh.probes() } }
+  return {
+    reads: own(fresh),
+    'stale-reads': own(stale),
+    'pinned-reads': own(pinned),
+    probes: { value: fresh.probes() },
+  }
 }
 
 /** Warms everybody up, then lets each have its turn, again and again. */
@@ -61,9 +67,13 @@ async function inTurns(meters: Meter[], effort: Effort): Promise<void> {
 /** @param options.probes counts the store probes of the subject so far; a baseline has none */
 function meter(
   subject: Subject,
-  options: { headers?: Record<string, string>; probes?: () => Promise<number> } = {},
+  options: {
+    headers?: Record<string, string>
+    query?: string
+    probes?: () => Promise<number>
+  } = {},
 ) {
-  const { headers = {}, probes: countProbes = async () => 0 } = options
+  const { headers = {}, query = '', probes: countProbes = async () => 0 } = options
   let rates: number[] = []
   let requests = 0
   let cpuSeconds = 0
@@ -72,7 +82,7 @@ function meter(
     async load(seconds: number) {
       const probesBefore = await countProbes()
       const cpuBefore = await subject.cpuSeconds()
-      const load = await loadByWrk({ url: subject.url + readPath, seconds, headers })
+      const load = await loadByWrk({ url: subject.url + readPath + query, seconds, headers })
       cpuSeconds += (await subject.cpuSeconds()) - cpuBefore
       probes += (await countProbes()) - probesBefore
       requests += load.requests
@@ -87,6 +97,12 @@ function meter(
     /** For 1,000 reads. */
     probes: () => (probes * 1_000) / requests,
   }
+}
+
+/** The commit that the file is in. */
+async function commitOf(url: string): Promise<string> {
+  const answer = await fetch(url + readPath)
+  return ((await answer.json()) as { metadata: { version: string } }).metadata.version
 }
 
 /** Takes the answer of the service, so that the baselines give the same bytes. */

@@ -13,23 +13,23 @@ export interface Report {
 }
 
 const folder = join(repositoryRoot, 'bench')
-const files = {
-  json: join(folder, 'results.json'),
-  chart: join(folder, 'results.svg'),
-  readme: join(folder, 'README.md'),
-}
-const markers = ['<!-- results: begin -->', '<!-- results: end -->'] as const
+const readmeFile = join(folder, 'README.md')
 
-/** Puts new results in the place of older ones of the same rows, and writes JSON, chart and table. */
-export function writeReport(results: readonly Result[]): void {
-  const older = existsSync(files.json)
-    ? (JSON.parse(readFileSync(files.json, 'utf8')) as Report).rows
+/**
+ * Puts new results in the place of older ones of the same rows, and writes JSON, chart and table.
+ * @param delayMs what each call to the store took longer; with a delay they have files and a table of their own, and no chart
+ */
+export function writeReport(results: readonly Result[], delayMs: number): void {
+  const name = delayMs > 0 ? 'results-slow-store' : 'results'
+  const jsonFile = join(folder, `${name}.json`)
+  const older = existsSync(jsonFile)
+    ? (JSON.parse(readFileSync(jsonFile, 'utf8')) as Report).rows
     : []
   const report = { machine: thisMachine(), rows: merge(older, results) }
-  writeFileSync(files.json, `${JSON.stringify(report, null, 2)}\n`)
-  writeFileSync(files.chart, drawChart(report.rows))
-  const readme = readFileSync(files.readme, 'utf8')
-  writeFileSync(files.readme, putBetweenMarkers(readme, renderTable(report)))
+  writeFileSync(jsonFile, `${JSON.stringify(report, null, 2)}\n`)
+  if (delayMs === 0) writeFileSync(join(folder, `${name}.svg`), drawChart(report.rows))
+  const readme = readFileSync(readmeFile, 'utf8')
+  writeFileSync(readmeFile, putBetweenMarkers(readme, renderTable(report), name))
 }
 
 /** In the order of the table; of two results for one row the newer one. */
@@ -38,13 +38,15 @@ export function merge(older: readonly Result[], newer: readonly Result[]): Resul
   return rows.flatMap(({ name }) => find(newer, name) ?? find(older, name) ?? [])
 }
 
-/** @throws where the text has no markers */
-export function putBetweenMarkers(text: string, content: string): string {
-  const [begin, end] = markers.map((marker) => text.indexOf(marker))
-  if (begin === undefined || end === undefined || begin < 0 || end < begin) {
-    throw new Error(`there is no place between ${markers.join(' and ')}`)
+/** @throws where the text has no markers of that name */
+export function putBetweenMarkers(text: string, content: string, name = 'results'): string {
+  const opening = `<!-- ${name}: begin -->`
+  const closing = `<!-- ${name}: end -->`
+  const [begin, end] = [text.indexOf(opening), text.indexOf(closing)]
+  if (begin < 0 || end < begin) {
+    throw new Error(`there is no place between ${opening} and ${closing}`)
   }
-  return `${text.slice(0, begin + markers[0].length)}\n\n${content}\n${text.slice(end)}`
+  return `${text.slice(0, begin + opening.length)}\n\n${content}\n${text.slice(end)}`
 }
 
 export function renderTable({ machine, rows: results }: Report): string {

@@ -13,6 +13,10 @@ export interface Effort {
   samples: number
   /** Starts of a process. */
   starts: number
+  /** Of a long log. */
+  entries: number
+  /** Projects that are read in turn. */
+  projects: number
 }
 
 export interface Scenario {

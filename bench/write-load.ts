@@ -1,12 +1,13 @@
 /** Many writers on one project: against creates one after the other, and of several replicas against one. */
 import { startRedis } from '../test/support/servers.ts'
 import type { Writes } from './client.ts'
-import { countCommits, makeProject } from './files.ts'
+import { countCommits, makeProject, project } from './files.ts'
 import { type Bucket, type Place, runClient, type Subject } from './place.ts'
 import { type Effort, mean, type Scenario } from './scenario.ts'
 
 const manyWriters = 128
 const someWriters = 24
+const manyProjects = Array.from({ length: 64 }, (_, at) => `project-${at}`)
 const replicaCount = 3
 
 export const writeLoad: Scenario = {
@@ -25,6 +26,26 @@ export const writeLoad: Scenario = {
     const cpuSeconds = (await service.cpuSeconds()) - cpuBefore
     const value = mean(writes.map(({ perSecond }) => perSecond))
     return { writes: { value, baseline: mean(creates), notes: notesOf(writes, cpuSeconds) } }
+  },
+}
+
+export const manyProjectsLoad: Scenario = {
+  rows: ['many-projects'],
+  async run(place, effort) {
+    const bucket = await place.makeBucket()
+    const service = await place.startService({ bucket })
+    for (const name of manyProjects) await makeProject(service.url, name)
+    const writes: Writes[] = []
+    const creates: number[] = []
+    const cpuBefore = await service.cpuSeconds()
+    for (let round = 0; round < effort.rounds; round++) {
+      creates.push(await createsPerSecond(bucket, effort, manyWriters))
+      writes.push(await writeWith([service], manyWriters, effort, manyProjects))
+    }
+    const cpuSeconds = (await service.cpuSeconds()) - cpuBefore
+    const value = mean(writes.map(({ perSecond }) => perSecond))
+    const notes = notesOf(writes, cpuSeconds)
+    return { 'many-projects': { value, baseline: mean(creates), notes } }
   },
 }
 
@@ -65,13 +86,23 @@ async function startGroup(
 }
 
 /** @throws where the writes that were acknowledged are not that many commits in the history */
-async function writeWith(replicas: Subject[], writers: number, effort: Effort): Promise<Writes> {
+async function writeWith(
+  replicas: Subject[],
+  writers: number,
+  effort: Effort,
+  projects: readonly string[] = [project],
+): Promise<Writes> {
   const urls = replicas.map(({ url }) => url)
-  const before = await countCommits(urls[0] as string)
+  const count = async () => {
+    let commits = 0
+    for (const name of projects) commits += await countCommits(urls[0] as string, name)
+    return commits
+  }
+  const before = await count()
   const { sliceSeconds: seconds, warmUpSeconds } = effort
-  const task = { kind: 'writers', urls, writers, seconds, warmUpSeconds }
+  const task = { kind: 'writers', urls, writers, projects, seconds, warmUpSeconds }
   const writes = await runClient<Writes>(task)
-  const made = (await countCommits(urls[0] as string)) - before
+  const made = (await count()) - before
   const { acknowledged, commits } = writes
   if (commits !== acknowledged || made !== acknowledged) {
     const told = `${acknowledged} writes were acknowledged with ${commits} commits`
@@ -80,8 +111,12 @@ async function writeWith(replicas: Subject[], writers: number, effort: Effort): 
   return writes
 }
 
-async function createsPerSecond(bucket: Bucket, { sliceSeconds }: Effort): Promise<number> {
-  const task = { kind: 'creates', bucket, seconds: Math.max(1, sliceSeconds / 2) }
+async function createsPerSecond(
+  bucket: Bucket,
+  { sliceSeconds }: Effort,
+  parallel = 1,
+): Promise<number> {
+  const task = { kind: 'creates', bucket, parallel, seconds: Math.max(1, sliceSeconds / 2) }
   return (await runClient<{ perSecond: number }>(task)).perSecond
 }
 

@@ -6,6 +6,7 @@ import { needProgram } from '../test/support/programs.ts'
 export interface Load {
   requests: number
   perSecond: number
+  p99Ms: number
 }
 
 /**
@@ -22,7 +23,7 @@ export async function loadByWrk(options: {
     '-H',
     `${name}: ${value}`,
   ])
-  const args = ['-t1', '-c128', `-d${options.seconds}s`, ...headers, options.url]
+  const args = ['-t1', '-c128', '--latency', `-d${options.seconds}s`, ...headers, options.url]
   const running = startProcess(needProgram('wrk'), args)
   await running.ended()
   return parseWrk(running.output())
@@ -32,8 +33,14 @@ export async function loadByWrk(options: {
 export function parseWrk(output: string): Load {
   const requests = /(\d+) requests in/.exec(output)?.[1]
   const perSecond = /Requests\/sec:\s*([\d.]+)/.exec(output)?.[1]
-  if (/Non-2xx|Socket errors/.test(output) || requests === undefined || perSecond === undefined) {
+  const [, p99, unit] = /99%\s+([\d.]+)(us|ms|s)/.exec(output) ?? []
+  if (/Non-2xx|Socket errors/.test(output) || !requests || !perSecond || !p99) {
     throw new Error(`wrk: ${output}`)
   }
-  return { requests: Number(requests), perSecond: Number(perSecond) }
+  const perUnit = { us: 0.001, ms: 1, s: 1_000 }[unit as 'us' | 'ms' | 's']
+  return {
+    requests: Number(requests),
+    perSecond: Number(perSecond),
+    p99Ms: Number(p99) * perUnit,
+  }
 }
