@@ -4,10 +4,11 @@
  */
 import { type Commit, type GitObject, type Oid, parseTag, type Tree } from '../git/objects.ts'
 import type { Entry, EntryObject } from './entry.ts'
-import { mapParallel } from './environment.ts'
 import { type CachedObject, commitOf, treeOf } from './object-cache.ts'
 import { openSegment, openSpilledPack, type Pack, type PackPlace, single } from './packs.ts'
 import { isFull, rollSegment, type Segment, type SegmentInfo, type SpilledInfo } from './segment.ts'
+
+const indexesAtOnce = 8
 
 export interface Objects {
   /** Takes in the next entry of the log, with the packs that its writer has at hand. */
@@ -100,13 +101,21 @@ export function createObjects(
 
   const findInPacks = async (oid: Oid): Promise<GitObject | null> => {
     for (const pack of packs) if (pack.knows(oid)) return pack.read(oid)
-    await loadIndexes(oid)
+    await holdsAny(packs, oid)
     // A segment may have been rolled while the indexes were read.
     for (const pack of packs) if (pack.knows(oid)) return pack.read(oid)
     return recent.get(oid)?.object ?? null
   }
 
-  const loadIndexes = (oid: Oid) => mapParallel([...packs].reverse(), 16, (pack) => pack.holds(oid))
+  /** What is asked for was mostly written lately, so the indexes of older packs are left alone for as long as may be. */
+  const holdsAny = async (candidates: readonly Pack[], oid: Oid): Promise<boolean> => {
+    const newestFirst = [...candidates].reverse()
+    for (let at = 0; at < newestFirst.length; at += indexesAtOnce) {
+      const some = newestFirst.slice(at, at + indexesAtOnce)
+      if ((await Promise.all(some.map((pack) => pack.holds(oid)))).includes(true)) return true
+    }
+    return false
+  }
 
   const peel = async (oid: Oid): Promise<Oid | null> => {
     const { type, content } = await find(oid)
@@ -138,9 +147,13 @@ export function createObjects(
       segments = [...fromSegments]
       spilled = [...fromSpilled]
       packs = [
-        ...segments.map((info) => openSegment(place, info)),
-        ...spilled.map((info) => openSpilledPack(place, info, info.incarnation)),
+        ...segments.map((info) => ({ seq: info.to, pack: openSegment(place, info) })),
+        ...spilled.map((info) => {
+          return { seq: info.seq, pack: openSpilledPack(place, info, info.incarnation) }
+        }),
       ]
+        .sort((left, right) => left.seq - right.seq)
+        .map(({ pack }) => pack)
     },
     readTree: async (oid) => treeOf(await find(oid)),
     readCommit: async (oid) => commitOf(await find(oid)),
@@ -156,8 +169,7 @@ export function createObjects(
       if (isHere?.incarnation === incarnation) return isHere.object.type === 'commit'
       await waitForPack()
       const own = packs.filter((pack) => pack.incarnation === incarnation)
-      const holds = await mapParallel(own, 16, (pack) => pack.holds(oid))
-      return holds.includes(true) && (await find(oid)).type === 'commit'
+      return (await holdsAny(own, oid)) && (await find(oid)).type === 'commit'
     },
     get segments() {
       return segments

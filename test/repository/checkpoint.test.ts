@@ -116,6 +116,22 @@ for (const [name, damage] of Object.entries({
   })
 }
 
+test('what was written lately is read without the indexes of a long history', async ({ bench }) => {
+  const { repositories } = bench
+  // Ends within the eleventh segment; the file is in the tenth.
+  for (let at = 0; at < 8 * 64; at++) await repositories.write(project, putFile('a.yaml', `${at}`))
+  await repositories.write(project, putFile('late.yaml', 'late'))
+  for (let at = 0; at < 64; at++) await repositories.write(project, putFile('a.yaml', `x${at}`))
+  const folder = checkpointFolder(bench)
+  await until(async () => (await checkpoints(folder)).some((name) => /^0+704-/.test(name)))
+  const store = createFaultyStore(bench.store)
+  const replica = bench.another({ store })
+  const { value } = await replica.read(project, (view) => fileOf(view, 'late.yaml'), soon)
+  assert.is(value, 'late')
+  const indexes = store.calls.filter(({ kind, key }) => kind === 'get' && key.endsWith('.idx'))
+  assert.is(indexes.length, 8)
+})
+
 test('every replica rolls the same packs', async ({ bench, folder, commits }) => {
   const uploaded = (await readdir(join(folder, 'packs'))).filter((name) => name.endsWith('.pack'))
   await rm(folder, { recursive: true })
