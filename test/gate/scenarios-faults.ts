@@ -57,7 +57,7 @@ export const pausedBucket: Scenario = {
   },
 }
 
-/** S10: what it was sent before it stood still it may refuse when it wakes up, and nothing that comes later. */
+/** S10: what it was sent before it stood still may come too late, or be refused when it wakes up; nothing that comes later. */
 export const frozenReplica: Scenario = {
   name: 'S10',
   title:
@@ -95,7 +95,8 @@ export const frozenReplica: Scenario = {
     await sleep(afterwardsMs)
     faults.push(...(await standsAt(stage, { format: 2, reached: true })))
     const why = `of the ${most} requests that the replica was sent before it stood still`
-    return { faults, excuses: [{ why, fromMs, untilMs, failure: /^503 /, most }] }
+    const failure = /^(408|503) |no answer in/
+    return { faults, excuses: [{ why, fromMs, untilMs, failure, most }] }
   },
 }
 
