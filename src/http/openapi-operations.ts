@@ -236,7 +236,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   swaggerUiRedirect: { ...probe('Leads to the viewer'), answers: { 301: null } },
   swaggerUiFile: {
     ...probe('A file of the viewer, or `swagger.yaml`: this document as YAML'),
-    answers: { 200: { type: 'application/octet-stream' } },
+    answers: { 200: { type: '*/*' } },
     refusals: [404],
   },
 }

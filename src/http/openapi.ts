@@ -18,6 +18,7 @@ type Json = Record<string, unknown>
 /** Of the API, not of a build. */
 const apiVersion = '1.0.0'
 const bytesType = 'application/octet-stream'
+const anyType = '*/*'
 
 const error: Content = {
   name: 'Error',
@@ -189,7 +190,7 @@ function contentOf(content: Content, schemas: Json, io: 'input' | 'output' = 'ou
   const { name, schema: fields, example, type } = content
   if (name === undefined || fields === undefined) {
     const schema =
-      type === bytesType || type === archiveType
+      type === bytesType || type === archiveType || type === anyType
         ? {}
         : { type: type === 'application/json' ? 'object' : 'string' }
     return { [type ?? 'text/plain']: { schema } }

@@ -1,4 +1,5 @@
 /** Reads of lists, page by page, and of history. */
+import { ServiceError } from '../errors.ts'
 import type { Page, ScopeItem } from '../resources/resources.ts'
 import { type Answer, json } from './answer.ts'
 import type { Call } from './call.ts'
@@ -33,6 +34,9 @@ export const listServices: Handler = async (call, tools) => {
 }
 
 export const listFiles: Handler = async (call, tools) => {
+  if (call.match.query.has('resolve')) {
+    throw new ServiceError('invalid_request', 'resolve is for one file: name it by resourceURI')
+  }
   const { page, context } = asked(call, tools)
   const found = await tools.resources.listFiles(scopeOf(call), page, context)
   const resources = found.items.map(({ path, commit }) => ({

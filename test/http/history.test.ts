@@ -172,6 +172,14 @@ test('a stage is undeleted by its name', async () => {
   assert.equal(asked, [{ project: 'p', stage: 's' }])
 })
 
+test('a list is not inherited, and says so', async () => {
+  for (const resolve of ['inherit', 'x']) {
+    const got = await send(app.port, 'GET', `/v1/project/p/resource?resolve=${resolve}`)
+    assert.is(got.status, 400)
+    assert.match(got.json.message, 'resolve is for one file')
+  }
+})
+
 test('an inherited file tells where it was found', async () => {
   const got = await send(app.port, 'GET', '/v1/project/p/resource/a?resolve=inherit')
   assert.is(got.json.scope, 'stage')
