@@ -195,6 +195,9 @@ async function readBackEverywhere(stage: Stage, ledger: Ledger): Promise<string[
   if (replica === undefined) throw new Error('no replica is left to read back through')
   const client = clientOf(minio)
   const wrong: string[] = []
+  // In processes of its own, which take longest.
+  const rebuilding = compareRebuilt(ledger, { client, ...place, folder })
+  rebuilding.catch(() => {})
   const cold = await startService(replica.build)
   try {
     for (const { url } of [...fleet.replicas.map(({ service }) => service), cold]) {
@@ -208,7 +211,7 @@ async function readBackEverywhere(stage: Stage, ledger: Ledger): Promise<string[
   const readLog = (project: string) => readBucketLog(client, { ...place, project })
   wrong.push(...(await compareBucket(ledger, readLog)))
   stage.say('read back from the log')
-  const rebuilt = await compareRebuilt(ledger, { client, ...place, folder })
+  const rebuilt = await rebuilding
   stage.say(`${rebuilt.entries} entries read back by stock git`)
   return [...wrong, ...rebuilt.wrong]
 }
