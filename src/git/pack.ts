@@ -67,8 +67,11 @@ export function encodePack(objects: readonly PackedObject[]): Buffer {
     encodeEntryHeader(object.type, object.sizeBytes),
     object.deflated,
   ])
-  const body = Buffer.concat([header, ...entries])
-  return Buffer.concat([body, sha1(body)])
+  // In one go: a copy of a large pack would take as much memory again.
+  const pack = Buffer.concat([header, ...entries, Buffer.alloc(trailerBytes)])
+  const body = pack.subarray(0, -trailerBytes)
+  sha1(body).copy(pack, body.length)
+  return pack
 }
 
 /**

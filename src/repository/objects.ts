@@ -27,9 +27,14 @@ export interface Objects {
   /** The segments and spilled packs up to now; the newest entries are in none yet. */
   readonly segments: readonly SegmentInfo[]
   readonly spilled: readonly SpilledInfo[]
+  /** About what all of it takes in memory, beside the memory that projects share. */
+  readonly weightBytes: number
   /** Forgets everything. */
   clear(): void
 }
+
+/** What an object takes beside its content, as measured on Node's heap. */
+const objectWeightBytes = 500
 
 /** A pack as its writer holds it. */
 export interface SpilledContent {
@@ -55,6 +60,15 @@ export function createObjects(
   let spilled: SpilledInfo[] = []
   let rolling: Promise<void> = Promise.resolve()
   let generation = 0
+  let weightBytes = 0
+
+  const near: PackPlace = {
+    ...place,
+    indexLoaded(bytes) {
+      weightBytes += bytes
+    },
+  }
+  const weightOf = ({ content }: EntryObject) => content.length + objectWeightBytes
 
   const memoryKey = (oid: Oid) => `${place.id}.${generation}.${oid}`
 
@@ -65,9 +79,11 @@ export function createObjects(
       const segment = rollSegment(entries)
       if (before !== generation) return
       segments.push(segment.info)
-      packs.push(openSegment(place, segment.info, segment))
+      packs.push(openSegment(near, segment.info, segment))
       for (const entry of entries) {
+        weightBytes -= entry.bytes.length
         for (const object of entry.objects) {
+          weightBytes -= weightOf(object)
           if (recent.get(object.oid)?.object === object) recent.delete(object.oid)
         }
       }
@@ -131,14 +147,16 @@ export function createObjects(
       const first = tail[0]
       if (first && first.transaction.incarnation !== incarnation) roll(tail.splice(0))
       tail.push(entry)
+      weightBytes += entry.bytes.length
       for (const object of entry.objects) {
+        weightBytes += weightOf(object)
         recent.set(object.oid, { object, incarnation })
         remember(object)
       }
       for (const info of entry.transaction.packs) {
         const content = contents?.get(info.name)
         spilled.push({ ...info, seq: entry.seq, incarnation })
-        packs.push(openSpilledPack(place, info, incarnation, content?.pack))
+        packs.push(openSpilledPack(near, info, incarnation, content?.pack))
         for (const object of content?.objects ?? []) remember(object)
       }
       if (isFull(tail)) roll(tail.splice(0))
@@ -147,9 +165,9 @@ export function createObjects(
       segments = [...fromSegments]
       spilled = [...fromSpilled]
       packs = [
-        ...segments.map((info) => ({ seq: info.to, pack: openSegment(place, info) })),
+        ...segments.map((info) => ({ seq: info.to, pack: openSegment(near, info) })),
         ...spilled.map((info) => {
-          return { seq: info.seq, pack: openSpilledPack(place, info, info.incarnation) }
+          return { seq: info.seq, pack: openSpilledPack(near, info, info.incarnation) }
         }),
       ]
         .sort((left, right) => left.seq - right.seq)
@@ -177,8 +195,12 @@ export function createObjects(
     get spilled() {
       return spilled
     },
+    get weightBytes() {
+      return weightBytes
+    },
     clear() {
       generation++
+      weightBytes = 0
       tail = []
       recent = new Map()
       packs = []

@@ -26,6 +26,8 @@ export interface PackPlace {
   environment: Environment
   keys: ProjectKeys
   cache: ProjectCache | null
+  /** Told how large an index is that is in memory from now on. */
+  indexLoaded?: (bytes: number) => void
 }
 
 type ReadRange = (start: number, end: number) => Promise<Buffer>
@@ -59,6 +61,7 @@ export function openSegment(place: PackPlace, info: SegmentInfo, rolled?: Segmen
 
   const loadIndex = single(async (): Promise<PackIndex> => {
     const bytes = held?.index ?? (await findIndex(place, info)) ?? (await remake()).index
+    place.indexLoaded?.(bytes.length)
     index = parseIndex(bytes, info.sizeBytes)
     return index
   })
@@ -132,11 +135,14 @@ export function openSpilledPack(
   const loadIndex = single(async (): Promise<PackIndex> => {
     const found = await findIndex(place, info)
     if (found !== null) {
+      place.indexLoaded?.(found.length)
       index = parseIndex(found, info.bytes)
       return index
     }
     const pack = await fetch()
-    index = parseIndex(await indexPack(pack), pack.length)
+    const made = await indexPack(pack)
+    place.indexLoaded?.(made.length)
+    index = parseIndex(made, pack.length)
     held = pack
     void Promise.resolve(cache?.write(name, pack)).then(() => {
       held = undefined

@@ -28,7 +28,7 @@ export interface RepositoriesOptions {
   observer: Observer
   /** CACHE_DIR and its size; null works without. */
   cache: { folder: string; maxBytes: number } | null
-  /** Objects in memory, bytes. */
+  /** Objects in memory, bytes; open projects may take as much again. */
   memoryMaxBytes: number
   settings: RepositorySettings
   /** Why writes are refused now (the store broke its contract at start), or null. */
@@ -42,9 +42,12 @@ interface Project {
   view(): View
   /** Reads and writes under way; an empty project that nobody uses is forgotten. */
   users: number
-  /** Which of all reads and writes was its latest. */
-  usedAt: number
+  /** What it was last found to take in memory. */
+  weightBytes: number
 }
+
+/** What an open project takes beside its objects. */
+const projectWeightBytes = 16 * 1024
 
 /** Opens nothing yet: every project is opened by its first read or write. */
 export function createRepositories(options: RepositoriesOptions): Repositories {
@@ -54,10 +57,11 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
     objects: createObjectCache(options.memoryMaxBytes),
     cache: options.cache && openPackCache({ ...options, ...options.cache }),
   }
+  /** The latest used last. */
   const projects = new Map<ProjectName, Project>()
+  let weightBytes = 0
   let nextId = 1
   let queued = 0
-  let uses = 0
 
   const projectOf = (name: ProjectName): Project => {
     let project = projects.get(name)
@@ -67,9 +71,9 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
       const onStopped = () => observer.set('stopped_projects', stopped().length)
       const log = createLog({ environment, project: name, id: nextId++, keys, cache, onStopped })
       const writer = createWriter({ environment, project: name, keys, log })
-      project = { log, writer, view: createViews(log), users: 0, usedAt: 0 }
-      projects.set(name, project)
-    }
+      project = { log, writer, view: createViews(log), users: 0, weightBytes: 0 }
+    } else projects.delete(name)
+    projects.set(name, project)
     return project
   }
 
@@ -81,16 +85,33 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
   const enter = (name: ProjectName): Project => {
     const project = projectOf(name)
     project.users++
-    project.usedAt = ++uses
     return project
   }
 
   const leave = (name: ProjectName, project: Project) => {
     project.users--
-    if (project.users === 0 && project.log.snapshot.seq === 0 && !project.log.stopped) {
-      project.log.close()
-      projects.delete(name)
+    weigh(project)
+    if (project.log.snapshot.seq === 0) forget(name, project)
+    for (const [idle, one] of projects) {
+      // Whoever was used just now would be back at once, however much it takes.
+      if (weightBytes <= options.memoryMaxBytes || one === project) return
+      forget(idle, one)
     }
+  }
+
+  const weigh = (project: Project) => {
+    const now = projectWeightBytes + project.log.objects.weightBytes
+    weightBytes += now - project.weightBytes
+    project.weightBytes = now
+  }
+
+  /** Leaves a project to the bucket and the cache folder, as a restart does; not one that is in use, or is stopped. */
+  const forget = (name: ProjectName, project: Project) => {
+    const { log, writer, users } = project
+    if (users > 0 || writer.queued > 0 || log.stopped) return
+    log.close()
+    projects.delete(name)
+    weightBytes -= project.weightBytes
   }
 
   const requireReadable = (name: ProjectName, { log }: Project) => {
@@ -250,9 +271,9 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
     stopped,
     recent: () =>
       [...projects]
-        .filter(([, { log, usedAt }]) => usedAt > 0 && log.snapshot.seq > 0)
-        .sort(([, left], [, right]) => right.usedAt - left.usedAt)
-        .map(([name]) => name),
+        .filter(([, { log }]) => log.snapshot.seq > 0)
+        .map(([name]) => name)
+        .reverse(),
     async close() {
       for (const { log } of projects.values()) log.close()
       await environment.cache?.close()

@@ -127,6 +127,39 @@ test('a file of 3 MiB is spilled, and read back by another replica', async ({ be
   assert.is(packs.objects.length, 1)
 })
 
+test('idle projects leave memory, and come back as they were', async ({ bench }) => {
+  const names = Array.from({ length: 40 }, (_, at) => projectName(`project-${at}`))
+  for (const [at, name] of names.entries()) {
+    await bench.repositories.write(name, createProject())
+    await bench.repositories.write(name, putFile('a', `${at} ${'x'.repeat(20_000)}`))
+  }
+  // Each takes some 40 KiB, and 640 KiB are for all.
+  const small = bench.another({ memoryMaxBytes: 640 * 1024 })
+  for (let round = 0; round < 2; round++) {
+    for (const [at, name] of names.entries()) {
+      const { value } = await small.read(name, (view) => fileOf(view, 'a'), soon)
+      assert.ok(value?.startsWith(`${at} `), name)
+    }
+    const open = small.recent()
+    assert.ok(open.length >= 8 && open.length <= 20, `${open.length} are open`)
+    assert.equal(open, names.slice(-open.length).reverse())
+  }
+  assert.is((await small.write(names[0] as never, putFile('a', 'changed'))).status, 200)
+  assert.is(
+    (await small.read(names[0] as never, (view) => fileOf(view, 'a'), soon)).value,
+    'changed',
+  )
+})
+
+test('one project that takes more than all may is kept as long as it is used', async ({
+  bench,
+}) => {
+  const tiny = bench.another({ memoryMaxBytes: 1 })
+  await tiny.write(project, createProject())
+  await tiny.write(project, putFile('a', 'x'))
+  assert.equal(tiny.recent(), [project])
+})
+
 test('a large content that was prepared is not deflated again', async ({ bench }) => {
   await bench.repositories.write(project, createProject())
   const content = Buffer.alloc(1024 * 1024, 'all the same ')
