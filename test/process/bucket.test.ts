@@ -173,7 +173,7 @@ if (requireServers('a bucket that is late, or unfit', 'minio')) {
     }
     isOver = true
     await Promise.all(clients)
-    assert.ok((counts.get(200) ?? 0) > 200, `${[...counts]}`)
+    assert.ok((counts.get(200) ?? 0) > 20, `${[...counts]}`)
     assert.equal([...counts.keys()].sort(), [200, 204])
     const told = service.process.output()
     assert.not.match(told, /secret_failed|AccessDenied|SignatureDoesNotMatch/)
