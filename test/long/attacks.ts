@@ -1,5 +1,6 @@
 /** What hostile and clumsy clients send, byte by byte. Each attack tells how its connections ended. */
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Chance } from '../support/chance.ts'
@@ -153,11 +154,17 @@ const slowBodies: Attack = {
   },
 }
 
+/** What this machine lets a process open: beyond it, it would be attacked by itself. @see proc(5) */
+function openFilesMost(): number {
+  const limits = readFileSync('/proc/self/limits', 'utf8')
+  return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? 1_024)
+}
+
 const silent: Attack = {
   name: 'ten thousand connections that say nothing',
   async run(port) {
     const talks: Promise<string[]>[] = []
-    for (let count = 0; count < 10_000; count++) {
+    for (let count = 0; count < Math.min(10_000, openFilesMost() - 1_000); count++) {
       talks.push(talk(port, () => {}, { waitMs: 12_000 }))
       if (count % 500 === 499) await sleep(20)
     }
