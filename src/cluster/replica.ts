@@ -3,6 +3,7 @@ import type { Clock, Randomness } from '../clock.ts'
 import { sentence } from '../errors.ts'
 import type { Identity } from '../git/objects.ts'
 import type { Observer } from '../observe.ts'
+import { insist } from '../repository/insist.ts'
 import type { Repositories } from '../repository/repository.ts'
 import type { Store } from '../store/store.ts'
 import { type ClusterTimes, listAnnouncements, sweepAnnouncements } from './announcement.ts'
@@ -62,6 +63,8 @@ export interface ReplicaOptions {
 }
 
 const retryFirstMs = 100
+/** A process that ends has not that long, and tries for as long as it has. */
+const leaveMs = 60_000
 
 /** Makes a replica's part; does nothing yet. */
 export function createReplica(options: ReplicaOptions): Replica {
@@ -179,7 +182,7 @@ export function createReplica(options: ReplicaOptions): Replica {
     drain: membership.drain,
     async leave() {
       await entering
-      await membership.leave()
+      await insist(options, clock.monotonicMs() + leaveMs, membership.leave)
     },
   }
 }

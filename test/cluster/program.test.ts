@@ -193,14 +193,15 @@ if (requireServers('migrate on a bucket', 'minio')) {
       AWS_ACCESS_KEY_ID: minio.accessKeyId,
       AWS_SECRET_ACCESS_KEY: minio.secretAccessKey,
     })
-    let deleted = ''
+    const deletes: string[] = []
     proxy.decide = ({ method, path }) => {
       if (method !== 'DELETE') return 'pass'
-      deleted = path
-      return { delayMs: 4_000 }
+      deletes.push(path)
+      return deletes.length === 1 ? 'lose-request' : { delayMs: 4_000 }
     }
     assert.is(await service.stop(), 0)
-    assert.match(deleted, /cluster\/replicas\//)
+    assert.match(deletes[0] ?? '', /cluster\/replicas\//)
+    assert.is(deletes.length, 2, 'what the bucket did not hear is said again')
     assert.is(
       service.events().some(({ event }) => event === 'close_failed'),
       false,
