@@ -61,6 +61,8 @@ export interface ReplicaOptions {
 }
 
 const retryFirstMs = 100
+/** A process that ends has not that long, and tries for as long as it has. */
+const leaveMs = 60_000
 
 /** Makes a replica's part; does nothing yet. */
 export function createReplica(options: ReplicaOptions): Replica {
@@ -162,7 +164,15 @@ export function createReplica(options: ReplicaOptions): Replica {
     drain: membership.drain,
     async leave() {
       await entering
-      await membership.leave()
+      const giveUpMs = clock.monotonicMs() + leaveMs
+      for (;;) {
+        try {
+          return await membership.leave()
+        } catch (error) {
+          if (clock.monotonicMs() >= giveUpMs) throw error
+        }
+        await pause(clock, retryFirstMs, new AbortController().signal)
+      }
     },
   }
 }
