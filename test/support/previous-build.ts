@@ -7,8 +7,8 @@ import { run, tryRun } from './run.ts'
 
 /** The release before this tree's, the newest that knows no format 2. Nothing else names it. */
 export const previous = {
-  name: 'v0.1.3',
-  commit: '807432049d014daaa91134698f8918518caa37bd',
+  name: 'v0.1.4',
+  commit: 'ad63d8614d5118c1b9e790b6b3d6aa7610c42f9d',
 } as const
 
 export interface PreviousBuild {
