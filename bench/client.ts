@@ -4,6 +4,7 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { Agent, request } from 'node:http'
+import { mapParallel } from '../src/repository/environment.ts'
 import type { Store } from '../src/store/store.ts'
 import { writerPath, yamlFile } from './files.ts'
 import { type Bucket, openBucket } from './place.ts'
@@ -179,23 +180,17 @@ async function writeEntries({ url, count }: EntriesTask): Promise<object> {
 }
 
 async function makeMany({ url, projects, files }: ManyTask): Promise<object> {
-  let next = 0
-  await inParallel(atATime, async () => {
-    for (let at = next++; at < projects; at = next++) {
-      await send('POST', `${url}/v1/project`, `{"projectName":"many-${at}"}`)
-      await send('PUT', `${url}/v1/project/many-${at}/resource`, filesOf(files))
-    }
+  await mapParallel([...Array(projects).keys()], atATime, async (at) => {
+    await send('POST', `${url}/v1/project`, `{"projectName":"many-${at}"}`)
+    await send('PUT', `${url}/v1/project/many-${at}/resource`, filesOf(files))
   })
   return {}
 }
 
 async function readMany({ url, projects, files }: ManyTask): Promise<object> {
-  let next = 0
-  await inParallel(atATime, async () => {
-    for (let at = next++; at < projects; at = next++) {
-      for (let file = 0; file < files; file++)
-        await send('GET', `${url}/v1/project/many-${at}/resource/${nameOfFile(file)}`)
-    }
+  await mapParallel([...Array(projects).keys()], atATime, async (at) => {
+    for (let file = 0; file < files; file++)
+      await send('GET', `${url}/v1/project/many-${at}/resource/${nameOfFile(file)}`)
   })
   return {}
 }

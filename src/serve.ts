@@ -33,9 +33,8 @@ import {
 import type { Lock } from './lock/lock.ts'
 import type { RealObserver } from './observer.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
-import type { ProjectName, Repositories } from './repository/repository.ts'
+import type { Repositories } from './repository/repository.ts'
 import { createResources } from './resources/git-resources.ts'
-import { parseProjectName } from './resources/names.ts'
 import type { Resources } from './resources/resources.ts'
 import { readSettings, type Settled } from './settled.ts'
 import { openStoreIdentity } from './store/identity.ts'
@@ -196,10 +195,11 @@ function createService(parts: Parts): Service {
     const entered = await replica.enter({ signal, tell })
     if (entered !== 'ready') return entered
     repositories = replica.converting(openRepositories(place))
-    tell('opens the projects that other replicas are asked for')
+    readiness.tell('cluster', false, 'opens the projects that other replicas are asked for')
     await warmUp({
       repositories,
-      projects: await wantedBy(replica),
+      // A bucket that does not answer now makes the first requests slower, and nothing else.
+      projects: await replica.wanted().catch(() => []),
       clock: systemClock,
       limitMs: warmUpMs,
       observer,
@@ -246,15 +246,6 @@ function openReplica(place: RepositoriesParts & ServeOptions): Replica {
     committer: identityOf(config),
     open: () => openPassing(place),
   })
-}
-
-/** None where the bucket does not say. */
-async function wantedBy(replica: Replica): Promise<ProjectName[]> {
-  try {
-    return (await replica.wanted()).map(parseProjectName)
-  } catch {
-    return []
-  }
 }
 
 /** Keptn's `migrate: true` asks for the format in which stages are folders. */

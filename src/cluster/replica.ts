@@ -172,12 +172,9 @@ export function createReplica(options: ReplicaOptions): Replica {
       const others = (await listAnnouncements(store)).filter(
         ({ role, ageMs }) => role === 'replica' && ageMs < times.validMs,
       )
-      const ranks = Math.max(0, ...others.map(({ recent }) => recent.length))
-      const wanted = new Set<string>()
-      for (let rank = 0; rank < ranks; rank++)
-        for (const { recent } of others)
-          for (const name of recent.slice(rank, rank + 1)) wanted.add(name)
-      return [...wanted]
+      const ranked = others.flatMap(({ recent }) => recent.map((name, rank) => ({ name, rank })))
+      ranked.sort((one, other) => one.rank - other.rank)
+      return [...new Set(ranked.map(({ name }) => name))]
     },
     drain: membership.drain,
     async leave() {

@@ -2,7 +2,8 @@
 import type { Clock } from '../clock.ts'
 import type { Observer } from '../observe.ts'
 import { mapParallel } from '../repository/environment.ts'
-import type { ProjectName, Repositories, View } from '../repository/repository.ts'
+import type { Repositories, View } from '../repository/repository.ts'
+import { parseProjectName } from '../resources/names.ts'
 
 const atOnce = 4
 /** Branches of which the newest tree is read; with it come the indexes of packs. */
@@ -15,26 +16,30 @@ const branchesRead = 16
  */
 export async function warmUp(options: {
   repositories: Pick<Repositories, 'read'>
-  projects: readonly ProjectName[]
+  projects: readonly string[]
   clock: Clock
   limitMs: number
   observer: Observer
 }): Promise<void> {
   const { repositories, projects, clock, limitMs, observer } = options
-  const endMs = clock.monotonicMs() + limitMs
-  const opened = await mapParallel(projects, atOnce, async (project) => {
-    const timeoutMs = Math.floor(endMs - clock.monotonicMs())
-    if (timeoutMs <= 0) return false
-    return repositories.read(project, readTips, { timeoutMs }).then(
-      () => true,
-      () => false,
-    )
-  })
   if (projects.length === 0) return
+  const startedMs = clock.monotonicMs()
+  const tookMs = () => Math.round(clock.monotonicMs() - startedMs)
+  const open = async (project: string): Promise<boolean> => {
+    const timeoutMs = limitMs - tookMs()
+    if (timeoutMs <= 0) return false
+    try {
+      await repositories.read(parseProjectName(project), readTips, { timeoutMs })
+      return true
+    } catch {
+      return false
+    }
+  }
+  const opened = await mapParallel(projects, atOnce, open)
   observer.log('info', 'warmed_up', {
     projects: opened.filter(Boolean).length,
     of: projects.length,
-    tookMs: Math.round(clock.monotonicMs() - (endMs - limitMs)),
+    tookMs: tookMs(),
   })
 }
 

@@ -90,13 +90,7 @@ export function openPackCache(options: {
   const writeFileWhole = async (path: string, bytes: Buffer) => {
     const temporary = `${path}.${options.random.uuid()}.tmp`
     try {
-      try {
-        await writeFile(temporary, bytes)
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-        await mkdir(dirname(path), { recursive: true })
-        await writeFile(temporary, bytes)
-      }
+      await writeInFolder(temporary, bytes)
       await rename(temporary, path)
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => {})
@@ -151,6 +145,17 @@ export function openPackCache(options: {
         },
       }
     },
+  }
+}
+
+/** Makes the folder only where there is none: that is one call for the first file, and none for the others. */
+async function writeInFolder(path: string, bytes: Buffer): Promise<void> {
+  try {
+    await writeFile(path, bytes)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, bytes)
   }
 }
 

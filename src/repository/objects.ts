@@ -8,6 +8,7 @@ import { type CachedObject, commitOf, treeOf } from './object-cache.ts'
 import { openSegment, openSpilledPack, type Pack, type PackPlace, single } from './packs.ts'
 import { isFull, rollSegment, type Segment, type SegmentInfo, type SpilledInfo } from './segment.ts'
 
+/** Indexes that are asked for one object at the same time. */
 const indexesAtOnce = 8
 
 export interface Objects {
@@ -33,8 +34,8 @@ export interface Objects {
   clear(): void
 }
 
-/** What an object takes beside its content, as measured on Node's heap. */
-const objectWeightBytes = 500
+/** What an object takes beside its content: on the heap of Node 20, with its places in the maps. */
+const objectWeightBytes = 650
 
 /** A pack as its writer holds it. */
 export interface SpilledContent {
@@ -62,7 +63,7 @@ export function createObjects(
   let generation = 0
   let weightBytes = 0
 
-  const near: PackPlace = {
+  const weighed: PackPlace = {
     ...place,
     indexLoaded(bytes) {
       weightBytes += bytes
@@ -79,7 +80,7 @@ export function createObjects(
       const segment = rollSegment(entries)
       if (before !== generation) return
       segments.push(segment.info)
-      packs.push(openSegment(near, segment.info, segment))
+      packs.push(openSegment(weighed, segment.info, segment))
       for (const entry of entries) {
         weightBytes -= entry.bytes.length
         for (const object of entry.objects) {
@@ -156,7 +157,7 @@ export function createObjects(
       for (const info of entry.transaction.packs) {
         const content = contents?.get(info.name)
         spilled.push({ ...info, seq: entry.seq, incarnation })
-        packs.push(openSpilledPack(near, info, incarnation, content?.pack))
+        packs.push(openSpilledPack(weighed, info, incarnation, content?.pack))
         for (const object of content?.objects ?? []) remember(object)
       }
       if (isFull(tail)) roll(tail.splice(0))
@@ -165,9 +166,9 @@ export function createObjects(
       segments = [...fromSegments]
       spilled = [...fromSpilled]
       packs = [
-        ...segments.map((info) => ({ seq: info.to, pack: openSegment(near, info) })),
+        ...segments.map((info) => ({ seq: info.to, pack: openSegment(weighed, info) })),
         ...spilled.map((info) => {
-          return { seq: info.seq, pack: openSpilledPack(near, info, info.incarnation) }
+          return { seq: info.seq, pack: openSpilledPack(weighed, info, info.incarnation) }
         }),
       ]
         .sort((left, right) => left.seq - right.seq)

@@ -61,8 +61,8 @@ export function openSegment(place: PackPlace, info: SegmentInfo, rolled?: Segmen
 
   const loadIndex = single(async (): Promise<PackIndex> => {
     const bytes = held?.index ?? (await findIndex(place, info)) ?? (await remake()).index
-    place.indexLoaded?.(bytes.length)
     index = parseIndex(bytes, info.sizeBytes)
+    place.indexLoaded?.(bytes.length)
     return index
   })
 
@@ -135,14 +135,14 @@ export function openSpilledPack(
   const loadIndex = single(async (): Promise<PackIndex> => {
     const found = await findIndex(place, info)
     if (found !== null) {
-      place.indexLoaded?.(found.length)
       index = parseIndex(found, info.bytes)
+      place.indexLoaded?.(found.length)
       return index
     }
     const pack = await fetch()
     const made = await indexPack(pack)
-    place.indexLoaded?.(made.length)
     index = parseIndex(made, pack.length)
+    place.indexLoaded?.(made.length)
     held = pack
     void Promise.resolve(cache?.write(name, pack)).then(() => {
       held = undefined

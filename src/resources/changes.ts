@@ -63,22 +63,15 @@ export function createChanges(repositories: Repositories, planFiles: PlanFiles):
     )
     const plans = new Map(puts.map((put, index) => [put, planned.plans[index]]))
     try {
-      return await write(
-        repositories,
-        project,
-        'commit',
-        planned.context,
-        async (draft) => {
-          const work = createWorktree(draft, project)
-          for (const { scope, head } of expected) await checkHead(work, scope, head)
-          for (const change of changes) {
-            const plan = change.kind === 'put' ? plans.get(change) : undefined
-            await apply(draft, work, plan === undefined ? change : { ...change, plan })
-          }
-          return evaluate(work)
-        },
-        planned.blobs,
-      )
+      return await write(repositories, project, 'commit', planned.context, async (draft) => {
+        const work = createWorktree(draft, project)
+        for (const { scope, head } of expected) await checkHead(work, scope, head)
+        for (const change of changes) {
+          const plan = change.kind === 'put' ? plans.get(change) : undefined
+          await apply(draft, work, plan === undefined ? change : { ...change, plan })
+        }
+        return evaluate(work)
+      })
     } finally {
       planned.release()
     }

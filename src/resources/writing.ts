@@ -2,13 +2,14 @@
 import type { Clock } from '../clock.ts'
 import { ServiceError } from '../errors.ts'
 import type { Oid, TreeEntry } from '../git/objects.ts'
-import { type BlobMemo, prepareBlobs } from '../repository/draft.ts'
+import { prepareBlobs } from '../repository/draft.ts'
 import type {
   Draft,
   Outcome,
   ProjectName,
   Repositories,
   WriteKind,
+  WriteRequest,
 } from '../repository/repository.ts'
 import { createBudget } from './budget.ts'
 import { parseChartPath } from './chart.ts'
@@ -34,12 +35,13 @@ const unpackBudgetBytes = 256 * 1024 * 1024
 /** Git refuses attributes with a longer line. @see git-fsck, gitattributesLineLength */
 const maxAttributesLineBytes = 2047
 
+type PlannedContext = WriteContext & Pick<WriteRequest, 'blobs'>
+
 interface Planned {
   /** One for each group. */
   plans: readonly FolderPlan[]
-  /** What is left of the time, and with the size of what was unpacked. */
-  context: WriteContext
-  blobs: BlobMemo
+  /** What is left of the time, with the size of what was unpacked, and with large contents made into blobs. */
+  context: PlannedContext
   release(): void
 }
 
@@ -69,8 +71,8 @@ export function createPlanner(clock: Clock): PlanFiles {
       share?.shrink(chartBytes)
       const blobs = await prepareBlobs(plans.flatMap((plan) => [...contentsOf(plan)]))
       const timeoutMs = Math.max(0, context.timeoutMs - (clock.monotonicMs() - startMs))
-      const left = { ...context, sizeBytes: context.sizeBytes + chartBytes, timeoutMs }
-      return { plans, blobs, context: left, release: () => share?.release() }
+      const left = { ...context, sizeBytes: context.sizeBytes + chartBytes, timeoutMs, blobs }
+      return { plans, context: left, release: () => share?.release() }
     } catch (error) {
       share?.release()
       throw error
@@ -111,7 +113,6 @@ export function createWriting(
             const tree = await applyPlan(draft, place.tree, plan)
             return { status, commit: await commitPlace(draft, place, { tree, message }) }
           },
-          planned.blobs,
         )
       } finally {
         planned.release()
@@ -156,12 +157,11 @@ export function write(
   repositories: Repositories,
   project: ProjectName,
   kind: WriteKind,
-  context: WriteContext,
+  context: PlannedContext,
   evaluate: (draft: Draft) => Promise<Outcome>,
-  blobs?: BlobMemo,
 ): Promise<Outcome> {
   const { message: _, onBehalfOf: __, ...request } = context
-  return repositories.write(project, { kind, evaluate, ...request, ...(blobs && { blobs }) })
+  return repositories.write(project, { kind, evaluate, ...request })
 }
 
 export function checkWritable(scope: Scope, path: ResourcePath): void {

@@ -4,7 +4,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { warmUp } from '../../src/cluster/warm-up.ts'
 import { silent } from '../../src/observe.ts'
-import type { ProjectName, Repositories } from '../../src/repository/repository.ts'
+import type { Repositories } from '../../src/repository/repository.ts'
 import { systemClock } from '../../src/system-clock.ts'
 import { makeFolder, removeFolder, waitFor } from '../support/processes.ts'
 import { startService } from '../support/service.ts'
@@ -39,6 +39,11 @@ test('a replica opens what others are asked for before it is ready', async () =>
   const ready = events.findIndex(({ event }) => event === 'ready')
   assert.ok(warm >= 0 && warm < ready, 'first the one, then the other')
   assert.is(events[warm]?.projects, 2)
+  assert.equal(
+    events.filter(({ level, event }) => level !== 'info' && event !== 'config_warning'),
+    [],
+    'it is no trouble',
+  )
 })
 
 test('one that cannot be opened is left, and so is what there is no time for', async () => {
@@ -50,7 +55,7 @@ test('one that cannot be opened is left, and so is what there is no time for', a
     return { value: undefined }
   }
   const told: unknown[] = []
-  const projects = ['broken', 'good', 'slow', 'slow', 'slow', 'slow', 'late'] as ProjectName[]
+  const projects = ['broken', 'good', 'slow', 'slow', 'slow', 'slow', 'late']
   const startedMs = performance.now()
   await warmUp({
     repositories: { read } as unknown as Repositories,

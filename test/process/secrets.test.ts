@@ -83,6 +83,7 @@ if (requireServers('secrets', 'minio', 'redis-server')) {
       () => 'it started',
       (error) => String(error),
     )
+    assert.match(refused, 'STORE_URL')
     await service.stop()
     await shut.stop()
 
