@@ -82,6 +82,22 @@ rule('a restore of the same bytes changes ETags and stops nobody', async (scene)
   assert.is((await scene.write('a', 'w9', put('f', '9'))).status, 200)
 })
 
+rule('a writer that never rests witnesses the log as well', async (scene) => {
+  await begin(scene)
+  await scene.write('a', 'w1', put('f', '2'))
+  scene.store.tamper(slot(3), null)
+  const startedMs = scene.world.nowMs()
+  const writeOn = async () => {
+    for (let at = 0; at < 60; at++) {
+      await scene.sleep(400)
+      await scene.write('a', `on ${at}`, put('f', `on ${at}`))
+    }
+  }
+  await fails(writeOn(), 'project_stopped')
+  const tookMs = scene.world.nowMs() - startedMs
+  assert.ok(tookMs < 11_000, `it wrote for ${tookMs} ms`)
+})
+
 rule(
   'before a write after idling the log is witnessed: no entry stands on a lost one',
   async (scene) => {
