@@ -8,7 +8,7 @@ import { type Blocker, blockersOf, unawareOf } from './blockers.ts'
 import type { Conversions } from './convert.ts'
 import {
   type ExpandReport,
-  expand,
+  expandAll,
   interrupted,
   type Runner,
   tellProgress,
@@ -129,7 +129,7 @@ function isAcceptedIn({ proposed, agreed }: ClusterState, format: number): boole
 
 async function expandFirst(options: ConvergeOptions): Promise<ExpandReport | null> {
   if (options.dryRun || options.log.state.expanded >= options.migrations.length) return null
-  const report = await expand(options)
+  const report = await expandAll(options)
   return report.verdict === 'done' ? null : report
 }
 

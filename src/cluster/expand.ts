@@ -5,7 +5,7 @@ import type { ProjectName, Repositories } from '../repository/repository.ts'
 import type { ClusterLog } from './cluster-log.ts'
 import { canHandle, formatsOf, outOfRange, unfitFor } from './formats.ts'
 import type { Migration } from './migration.ts'
-import { newFormatOf } from './state.ts'
+import { type ClusterState, newFormatOf } from './state.ts'
 import { lookAt, visitTimeoutMs, walkProjects } from './walk.ts'
 
 /** How a verb ended; the numbers are exit codes. */
@@ -52,20 +52,23 @@ export interface ExpandReport {
  * @throws StoreError, ClusterLogError, ServiceError of an outage: run again
  */
 export async function expand(runner: Runner): Promise<ExpandReport> {
+  const state = await runner.log.follow()
+  const refusal = runner.unfit ?? unfitFor(state, formatsOf(runner.migrations))
+  if (refusal === null) return expandAll(runner)
+  return { ...reportOf(state), verdict: 'refused', message: refusal }
+}
+
+function reportOf({ expanded }: ClusterState): ExpandReport {
+  return { verdict: 'done', message: '', expanded, projects: 0, stopped: [] }
+}
+
+/** As `expand`, for who has looked at what the cluster decided: `to` may, with a proposal before it that it replaces. */
+export async function expandAll(runner: Runner): Promise<ExpandReport> {
   const { log, migrations } = runner
   const formats = formatsOf(migrations)
   const newest = formats.writes[1]
-  const state = await log.follow()
-  const report: ExpandReport = {
-    verdict: 'done',
-    message: '',
-    expanded: state.expanded,
-    projects: 0,
-    stopped: [],
-  }
-  const refusal = runner.unfit ?? unfitFor(state, formats)
-  if (refusal !== null) return { ...report, verdict: 'refused', message: refusal }
-
+  const { state } = log
+  const report = reportOf(state)
   const present = new Set<number>()
   const strays: { project: ProjectName; format: number }[] = []
   await walkProjects({

@@ -359,6 +359,17 @@ test('a build that is too new, or too old, for what is there is refused', async 
   assert.is(await bench.formatOf('p'), 2)
 })
 
+test('a proposal that this build cannot handle, left by a job that was killed, is replaced', async () => {
+  await bench.create('p', 2)
+  await bench.expand(2)
+  await bench.runner(2).log.append(() => ({ kind: 'target', format: 1, acceptIrreversible: false }))
+  assert.match((await bench.expand(3)).message, /format 1 is the target since/)
+  const report = await bench.to(3, 2)
+  assert.is(report.verdict, 'done', report.message)
+  const { agreed, expanded } = await bench.runner(3).log.follow()
+  assert.equal([agreed?.format, expanded], [2, 3])
+})
+
 test('expand looks at the projects themselves: one that is out of range is named', async () => {
   await bench.expand(1)
   await bench.create('p', 1)
