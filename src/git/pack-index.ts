@@ -3,7 +3,14 @@ import { crc32 } from 'node:zlib'
 import { applyDelta } from './delta.ts'
 import { indexDeltaPack } from './delta-pack.ts'
 import { type GitObject, hashObject, type ObjectType, type Oid } from './objects.ts'
-import { type PackedObject, packHeaderBytes, scanPack, sha1, trailerBytes } from './pack.ts'
+import {
+  framePack,
+  type PackedObject,
+  packHeaderBytes,
+  scanPack,
+  sha1,
+  trailerBytes,
+} from './pack.ts'
 import { encodeEntryHeader, inflateEntry, parseEntryHeader } from './pack-entry.ts'
 
 export interface PackIndex {
@@ -60,6 +67,33 @@ export function indexEncodedPack(objects: readonly PackedObject[], pack: Buffer)
     return { oid, offset, crc32: crc32(pack.subarray(offset, end)) }
   })
   return encodeIndex(entries, pack.subarray(pack.length - trailerBytes))
+}
+
+/**
+ * Joins packs of whole objects, each object as it lies in the first that holds it: what `encodePack` makes of all of them, and
+ * its index.
+ * @param parts sound packs with their indexes; deltas would lose their bases
+ */
+export function joinPacks(parts: readonly { pack: Buffer; index: PackIndex }[]): {
+  pack: Buffer
+  index: Buffer
+} {
+  const bodies: Buffer[] = []
+  const entries = new Map<Oid, IndexEntry>()
+  let end = packHeaderBytes
+  for (const { pack, index } of parts) {
+    const lying = [...index.oids()].map((oid) => ({ oid, ...placeOf(oid, index) }))
+    lying.sort((left, right) => left.offset - right.offset)
+    for (const { oid, offset, end: until } of lying) {
+      if (entries.has(oid)) continue
+      const body = pack.subarray(offset, until)
+      entries.set(oid, { oid, offset: end, crc32: crc32(body) })
+      bodies.push(body)
+      end += body.length
+    }
+  }
+  const pack = framePack(entries.size, bodies)
+  return { pack, index: encodeIndex([...entries.values()], pack.subarray(-trailerBytes)) }
 }
 
 /**
@@ -139,14 +173,19 @@ export async function readPacked(
   index: PackIndex,
   read: (start: number, end: number) => Promise<Buffer>,
 ): Promise<GitObject> {
-  const place = index.find(oid)
-  if (place === null) throw new Error(`a pack does not hold ${oid}`)
+  const place = placeOf(oid, index)
   const deltas: Buffer[] = []
   const base = await readBase(place.offset, index, read, deltas)
   const content = deltas.reduceRight(applyDelta, base.content)
   if (hashObject(base.type, content) !== oid)
     throw new Error(`the bytes of ${oid} make another object`)
   return { type: base.type, content }
+}
+
+function placeOf(oid: Oid, index: PackIndex): { offset: number; end: number } {
+  const place = index.find(oid)
+  if (place === null) throw new Error(`a pack does not hold ${oid}`)
+  return place
 }
 
 /** Follows a chain of deltas to the whole object at its end; the deltas come to lie in `deltas`, the outermost first. */

@@ -61,12 +61,17 @@ export function encodePack(objects: readonly PackedObject[]): Buffer {
   if (new Set(objects.map((object) => object.oid)).size < objects.length) {
     throw new RangeError('an object stands twice in a pack')
   }
-  const header = Buffer.from('PACK\0\0\0\x02\0\0\0\0', 'latin1')
-  header.writeUInt32BE(objects.length, 8)
   const entries = objects.flatMap((object) => [
     encodeEntryHeader(object.type, object.sizeBytes),
     object.deflated,
   ])
+  return framePack(objects.length, entries)
+}
+
+/** Puts entries between the header of a pack of version 2 and its trailer. @param count how many objects they are */
+export function framePack(count: number, entries: readonly Buffer[]): Buffer {
+  const header = Buffer.from('PACK\0\0\0\x02\0\0\0\0', 'latin1')
+  header.writeUInt32BE(count, 8)
   // In one go: a copy of a large pack would take as much memory again.
   const pack = Buffer.concat([header, ...entries, Buffer.alloc(trailerBytes)])
   const body = pack.subarray(0, -trailerBytes)

@@ -2,16 +2,21 @@
  * Checkpoints: what a replica that starts need not read the log for. They are made by the writer whose entry ends a segment, are
  * only believed where they match the log, and can be deleted at any time.
  */
+
+import type { ListedObject } from '../store/store.ts'
 import { decodeEntry, type Entry, sha256 } from './entry.ts'
 import { type Environment, mapParallel, storeTimeoutMs } from './environment.ts'
 import type { ProjectKeys } from './keys.ts'
 import { type KeyedOutcome, keyedOutcomes, keyedOutcomesKept } from './outcomes.ts'
 import {
   decodeOutcomes,
+  joinSegments,
+  type KeptSegment,
   rollSegment,
   type Segment,
   type SegmentInfo,
   type SpilledInfo,
+  segmentMaxEntries,
 } from './segment.ts'
 import { type Snapshot, snapshotOf } from './snapshot.ts'
 
@@ -25,6 +30,11 @@ export interface Checkpoint {
   snapshot: Snapshot
   segments: SegmentInfo[]
   spilled: SpilledInfo[]
+}
+
+/** A checkpoint before its segments are in the bucket. */
+export interface NewCheckpoint extends Omit<Checkpoint, 'segments'> {
+  segments: readonly KeptSegment[]
 }
 
 interface CheckpointFile {
@@ -49,7 +59,7 @@ export async function findCheckpoint(place: Place): Promise<Checkpoint | null> {
   const { keys } = place
   const listed = await listCheckpoints(place)
   for (const { key } of listed.objects.reverse()) {
-    const file = parseCheckpoint(await fetch(place, key), place.environment.storeId)
+    const file = await readCheckpoint(place, key)
     if (!file || file.seq !== keys.parseCheckpoint(key)) continue
     const entry = await fetch(place, keys.entry(file.seq))
     if (!entry || sha256(entry) !== file.entryHash) continue
@@ -64,7 +74,7 @@ export interface CheckpointWriter {
   /** Says that these segments lie in the bucket already. */
   known(segments: readonly SegmentInfo[]): void
   /** Writes a checkpoint after an entry that ended a segment. */
-  write(checkpoint: Checkpoint, rolled: Segment): Promise<void>
+  write(checkpoint: NewCheckpoint): Promise<void>
 }
 
 /** Makes what uploads a project's segments and writes its checkpoints. */
@@ -95,33 +105,46 @@ export function createCheckpointWriter(place: Place): CheckpointWriter {
     return found !== null
   }
 
+  /** What a checkpoint names and its successor does not was joined since, and is asked for by nobody who starts now. */
   const prune = async () => {
     const { objects, dateMs } = await listCheckpoints(place)
-    const old = objects.filter((_, at) => {
+    for (const [at, { key }] of objects.entries()) {
       const successor = objects[at + 1]
       const isKept = at >= objects.length - keptAlways
-      return !isKept && successor && dateMs - successor.lastModifiedMs > keptSupersededMs
-    })
-    for (const { key } of old) await store.delete(key, { timeoutMs: storeTimeoutMs })
+      if (isKept || !successor || dateMs - successor.lastModifiedMs <= keptSupersededMs) continue
+      const after = await readCheckpoint(place, successor.key)
+      const still = new Set(after?.packs.map(({ sha256 }) => sha256))
+      const before = after && (await readCheckpoint(place, key))
+      for (const info of before?.packs ?? []) if (!still.has(info.sha256)) await remove(info)
+      await deleteKey(key)
+    }
   }
+
+  const remove = async (info: SegmentInfo) => {
+    uploaded.delete(info.sha256)
+    await deleteKey(keys.checkpointIndex(info.sha256))
+    await deleteKey(keys.checkpointPack(info.sha256))
+    if (info.outcomes) await deleteKey(keys.checkpointOutcomes(info.outcomes.sha256))
+  }
+
+  const deleteKey = (key: string) => store.delete(key, { timeoutMs: storeTimeoutMs })
 
   return {
     known(segments) {
       for (const { sha256 } of segments) uploaded.add(sha256)
     },
-    async write(checkpoint, rolled) {
-      await upload(rolled)
-      for (const info of checkpoint.segments) {
-        if (!(await isUploaded(info))) await upload(await remakeSegment(place, info))
+    async write({ snapshot, segments, spilled }) {
+      for (const { info, whole } of segments) {
+        if (!(await isUploaded(info))) await upload(await whole())
       }
-      const { seq, hash } = checkpoint.snapshot
+      const { seq, hash } = snapshot
       const file: CheckpointFile = {
         version,
         storeId: environment.storeId,
         seq,
         entryHash: hash as string,
-        packs: checkpoint.segments,
-        spilled: checkpoint.spilled,
+        packs: segments.map(({ info }) => info),
+        spilled,
       }
       await put(keys.checkpoint(seq, random.uuid()), encodeCheckpoint(file))
       await prune()
@@ -146,35 +169,61 @@ export async function loadOutcomes(
     const hash = info.outcomes?.sha256 as string
     const bytes = await fetch(place, place.keys.checkpointOutcomes(hash))
     const list = bytes && decodeOutcomes(bytes, hash)
-    return list ?? (await fetchEntries(place, info)).flatMap(keyedOutcomes)
+    if (list) return list
+    const made: KeyedOutcome[] = []
+    for await (const entries of fetchEntries(place, info)) {
+      made.push(...entries.flatMap(keyedOutcomes))
+    }
+    return made
   })
   return lists.flat()
 }
 
-/** Makes a segment again from the log. @throws Error where the log no longer gives the same */
+/**
+ * Makes a segment again from the log, a few entries at a time: it may be one of thousands.
+ * @throws Error where the log no longer gives the same
+ */
 export async function remakeSegment(place: Place, info: SegmentInfo): Promise<Segment> {
-  const segment = rollSegment(await fetchEntries(place, info))
+  const parts: Segment[] = []
+  for await (const entries of fetchEntries(place, info)) parts.push(rollSegment(entries))
+  const segment = joinSegments(parts)
   if (segment.info.sha256 !== info.sha256) {
     throw new Error(`entries ${info.from} to ${info.to} are not what they were`)
   }
   return segment
 }
 
-function fetchEntries(place: Place, info: SegmentInfo): Promise<Entry[]> {
-  const seqs = Array.from({ length: info.to - info.from + 1 }, (_, at) => info.from + at)
-  return mapParallel(seqs, 16, async (seq) => {
-    const bytes = await fetch(place, place.keys.entry(seq))
-    if (!bytes) throw new Error(`entry ${seq} is gone`)
-    return decodeEntry(seq, bytes)
-  })
+async function* fetchEntries(place: Place, info: SegmentInfo): AsyncGenerator<Entry[]> {
+  for (let from = info.from; from <= info.to; from += segmentMaxEntries) {
+    const count = Math.min(segmentMaxEntries, info.to - from + 1)
+    const seqs = Array.from({ length: count }, (_, at) => from + at)
+    yield await mapParallel(seqs, 16, async (seq) => {
+      const bytes = await fetch(place, place.keys.entry(seq))
+      if (!bytes) throw new Error(`entry ${seq} is gone`)
+      return decodeEntry(seq, bytes)
+    })
+  }
 }
 
-/** Checkpoints, oldest first. */
+/** Checkpoints, oldest first; a busy project has more than a page of those that are not old enough to go. */
 async function listCheckpoints({ environment, keys }: Place) {
-  const options = { prefix: keys.checkpointPrefix, delimiter: '/' as const }
-  const page = await environment.store.list({ ...options, timeoutMs: storeTimeoutMs })
-  const objects = page.objects.filter(({ key }) => keys.parseCheckpoint(key) !== null)
-  return { objects, dateMs: page.dateMs }
+  const { checkpointPrefix: prefix } = keys
+  const found: ListedObject[] = []
+  for (let startAfter = ''; ; ) {
+    const page = await environment.store.list({
+      prefix,
+      delimiter: '/',
+      ...(startAfter !== '' && { startAfter }),
+      timeoutMs: storeTimeoutMs,
+    })
+    found.push(...page.objects.filter(({ key }) => keys.parseCheckpoint(key) !== null))
+    if (page.next === null) return { objects: found, dateMs: page.dateMs }
+    startAfter = page.next
+  }
+}
+
+async function readCheckpoint(place: Place, key: string): Promise<CheckpointFile | null> {
+  return parseCheckpoint(await fetch(place, key), place.environment.storeId)
 }
 
 /** One line of JSON and one with its sha256, so that a damaged checkpoint is passed over. */

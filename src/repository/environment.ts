@@ -23,6 +23,8 @@ export interface Environment {
   /** The cache folder; null works without. */
   cache: PackCache | null
   settings: RepositorySettings
+  /** Runs work that takes memory after what came before it, of any project. */
+  inTurn<T>(work: () => Promise<T>): Promise<T>
   /** Why writes are refused now (the store broke its contract at start), or null. */
   unfit(): string | null
 }
@@ -63,6 +65,16 @@ export async function* listAll(
     yield* page.objects
     if (page.next === null) return
     startAfter = page.next
+  }
+}
+
+/** @returns what runs one piece of work after the other, whether they succeed or not */
+export function createTurns(): Environment['inTurn'] {
+  let last: Promise<unknown> = Promise.resolve()
+  return (work) => {
+    const running = last.then(work)
+    last = running.catch(() => {})
+    return running
   }
 }
 

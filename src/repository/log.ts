@@ -86,12 +86,11 @@ export function createLog(options: {
   let stopped: Log['stopped'] = null
   let cancelRecheck = () => {}
 
-  const objects = createObjects({ ...options, environment }, (segment, last) => {
+  const objects = createObjects({ ...options, environment }, (last, segments) => {
     if (!ownHashes.delete(last.hash)) return
     ownHashes.clear()
     const spilled = objects.spilled.filter((info) => info.seq <= last.seq)
-    const upTo = { snapshot: snapshotOf(last), segments: [...objects.segments], spilled }
-    checkpoints.write(upTo, segment).then(
+    checkpoints.write({ snapshot: snapshotOf(last), segments, spilled }).then(
       () => observer.log('debug', 'checkpoint_written', { project, seq: last.seq }),
       (error) => observer.log('warn', 'checkpoint_failed', { project, seq: last.seq, error }),
     )

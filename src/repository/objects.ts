@@ -5,11 +5,28 @@
 import { type Commit, type GitObject, type Oid, parseTag, type Tree } from '../git/objects.ts'
 import type { Entry, EntryObject } from './entry.ts'
 import { type CachedObject, commitOf, treeOf } from './object-cache.ts'
-import { openSegment, openSpilledPack, type Pack, type PackPlace, single } from './packs.ts'
-import { isFull, rollSegment, type Segment, type SegmentInfo, type SpilledInfo } from './segment.ts'
+import {
+  openSegment,
+  openSpilledPack,
+  type Pack,
+  type PackPlace,
+  type SegmentPack,
+  single,
+} from './packs.ts'
+import {
+  findJoinable,
+  isFull,
+  joinSegments,
+  rollSegment,
+  type Segment,
+  type SegmentInfo,
+  type SpilledInfo,
+} from './segment.ts'
 
 /** Indexes that are asked for one object at the same time. */
 const indexesAtOnce = 8
+/** After each segment; a list that a build without joins left behind is joined bit by bit. */
+const joinsAtOnce = 4
 
 export interface Objects {
   /** Takes in the next entry of the log, with the packs that its writer has at hand. */
@@ -25,8 +42,6 @@ export interface Objects {
   knows(oid: Oid): boolean
   /** Whether an entry of this incarnation brought the commit. */
   hasCommit(oid: Oid, incarnation: number): Promise<boolean>
-  /** The segments and spilled packs up to now; the newest entries are in none yet. */
-  readonly segments: readonly SegmentInfo[]
   readonly spilled: readonly SpilledInfo[]
   /** About what all of it takes in memory, beside the memory that projects share. */
   readonly weightBytes: number
@@ -45,42 +60,65 @@ export interface SpilledContent {
 
 /**
  * @param place.id tells this project's objects from others' in the shared memory
- * @param onSegment told of each segment that was rolled here, and of its last entry
+ * @param onSegment told of the last entry of each segment that was rolled here, and of all segments up to it
  */
 export function createObjects(
-  place: PackPlace & { id: number },
-  onSegment: (segment: Segment, last: Entry) => void,
+  place: Omit<PackPlace, 'indexLoaded'> & { id: number },
+  onSegment: (last: Entry, segments: readonly SegmentPack[]) => void,
 ): Objects {
   const { environment } = place
   const memory = environment.objects
   /** Entries that no segment holds yet, and their objects. */
   let tail: Entry[] = []
   let recent = new Map<Oid, { object: EntryObject; incarnation: number }>()
+  let segments: SegmentPack[] = []
+  let spilled: { info: SpilledInfo; pack: Pack }[] = []
+  /** Both, oldest first. */
   let packs: Pack[] = []
-  let segments: SegmentInfo[] = []
-  let spilled: SpilledInfo[] = []
   let rolling: Promise<void> = Promise.resolve()
+  let joining: Promise<void> = Promise.resolve()
   let generation = 0
   let weightBytes = 0
 
-  const weighed: PackPlace = {
-    ...place,
-    indexLoaded(bytes) {
-      weightBytes += bytes
-    },
-  }
   const weightOf = ({ content }: EntryObject) => content.length + objectWeightBytes
 
   const memoryKey = (oid: Oid) => `${place.id}.${generation}.${oid}`
 
+  /** What was joined meanwhile is no longer weighed. */
+  const openWeighed = (info: SegmentInfo, segment?: Segment) => {
+    const indexLoaded = (bytes: number) => {
+      if (segments.includes(pack)) weightBytes += bytes
+    }
+    const pack: SegmentPack = openSegment({ ...place, indexLoaded }, info, segment)
+    return pack
+  }
+
+  const openSpilled = (info: SpilledInfo, bytes?: Buffer) => {
+    const indexLoaded = (idxBytes: number) => {
+      weightBytes += idxBytes
+    }
+    const pack = openSpilledPack({ ...place, indexLoaded }, info, info.incarnation, bytes)
+    return { info, pack }
+  }
+
+  const sortPacks = () => {
+    packs = [
+      ...segments.map((pack) => ({ seq: pack.info.to, pack })),
+      ...spilled.map(({ info, pack }) => ({ seq: info.seq, pack })),
+    ]
+      .sort((left, right) => left.seq - right.seq)
+      .map(({ pack }) => pack)
+  }
+
   /** Rolls entries away; they stay readable where they are until their pack is. */
   const roll = (entries: Entry[]) => {
     const before = generation
+    const last = entries.at(-1) as Entry
     rolling = rolling.then(() => {
       const segment = rollSegment(entries)
       if (before !== generation) return
-      segments.push(segment.info)
-      packs.push(openSegment(weighed, segment.info, segment))
+      segments.push(openWeighed(segment.info, segment))
+      sortPacks()
       for (const entry of entries) {
         weightBytes -= entry.bytes.length
         for (const object of entry.objects) {
@@ -88,11 +126,38 @@ export function createObjects(
           if (recent.get(object.oid)?.object === object) recent.delete(object.oid)
         }
       }
-      onSegment(segment, entries.at(-1) as Entry)
     })
-    rolling = rolling.catch((error) => {
-      environment.observer.log('error', 'background_failed', { work: 'roll a segment', error })
-    })
+    rolling = rolling.catch(failedTo('roll a segment'))
+    joining = Promise.all([rolling, joining])
+      .then(() => join(last))
+      .catch(failedTo('join segments'))
+      .then(() => {
+        if (before === generation) onSegment(last, segmentsUpTo(last))
+      })
+  }
+
+  const segmentsUpTo = (last: Entry) => segments.filter(({ info }) => info.to <= last.seq)
+
+  const failedTo = (work: string) => (error: unknown) => {
+    environment.observer.log('error', 'background_failed', { work, error })
+  }
+
+  /** Joins segments up to an entry: reads meet the parts or the whole. One project at a time, for the memory that it takes. */
+  const join = async (last: Entry) => {
+    const before = generation
+    for (let joins = 0; joins < joinsAtOnce && before === generation; joins++) {
+      const upTo = segmentsUpTo(last)
+      const found = findJoinable(upTo.map(({ info }) => info))
+      if (found === null) return
+      const parts = upTo.slice(found.at, found.at + found.count)
+      await environment.inTurn(async () => {
+        const joined = joinSegments(await Promise.all(parts.map((pack) => pack.whole())))
+        if (before !== generation) return
+        segments.splice(found.at, found.count, openWeighed(joined.info, joined))
+        for (const { indexBytes } of parts) weightBytes -= indexBytes
+        sortPacks()
+      })
+    }
   }
 
   const remember = (object: EntryObject) => {
@@ -156,23 +221,17 @@ export function createObjects(
       }
       for (const info of entry.transaction.packs) {
         const content = contents?.get(info.name)
-        spilled.push({ ...info, seq: entry.seq, incarnation })
-        packs.push(openSpilledPack(weighed, info, incarnation, content?.pack))
+        const one = openSpilled({ ...info, seq: entry.seq, incarnation }, content?.pack)
+        spilled.push(one)
+        packs.push(one.pack)
         for (const object of content?.objects ?? []) remember(object)
       }
       if (isFull(tail)) roll(tail.splice(0))
     },
     restore(fromSegments, fromSpilled) {
-      segments = [...fromSegments]
-      spilled = [...fromSpilled]
-      packs = [
-        ...segments.map((info) => ({ seq: info.to, pack: openSegment(weighed, info) })),
-        ...spilled.map((info) => {
-          return { seq: info.seq, pack: openSpilledPack(weighed, info, info.incarnation) }
-        }),
-      ]
-        .sort((left, right) => left.seq - right.seq)
-        .map(({ pack }) => pack)
+      segments = fromSegments.map((info) => openWeighed(info))
+      spilled = fromSpilled.map((info) => openSpilled(info))
+      sortPacks()
     },
     readTree: async (oid) => treeOf(await find(oid)),
     readCommit: async (oid) => commitOf(await find(oid)),
@@ -190,11 +249,8 @@ export function createObjects(
       const own = packs.filter((pack) => pack.incarnation === incarnation)
       return (await holdsAny(own, oid)) && (await find(oid)).type === 'commit'
     },
-    get segments() {
-      return segments
-    },
     get spilled() {
-      return spilled
+      return spilled.map(({ info }) => info)
     },
     get weightBytes() {
       return weightBytes

@@ -9,7 +9,7 @@ import { remakeSegment } from './checkpoint.ts'
 import { type SpilledPack, sha256 } from './entry.ts'
 import { type Environment, storeTimeoutMs } from './environment.ts'
 import type { ProjectKeys } from './keys.ts'
-import type { Segment, SegmentInfo } from './segment.ts'
+import type { KeptSegment, Segment, SegmentInfo } from './segment.ts'
 
 /** A pack of one incarnation of a project. */
 export interface Pack {
@@ -20,14 +20,18 @@ export interface Pack {
   holds(oid: Oid): Promise<boolean>
   /** @returns the object, or null where the pack does not hold it */
   read(oid: Oid): Promise<GitObject | null>
+  /** What its index takes in memory, bytes; 0 until it is loaded. */
+  readonly indexBytes: number
 }
+
+export type SegmentPack = Pack & KeptSegment
 
 export interface PackPlace {
   environment: Environment
   keys: ProjectKeys
   cache: ProjectCache | null
   /** Told how large an index is that is in memory from now on. */
-  indexLoaded?: (bytes: number) => void
+  indexLoaded: (bytes: number) => void
 }
 
 type ReadRange = (start: number, end: number) => Promise<Buffer>
@@ -39,11 +43,12 @@ const wholePackBytes = 16 * 1024 * 1024
  * A segment's pack: in the cache folder, else beside the checkpoints, else made again from the log.
  * @param rolled the segment itself, where this process has just rolled it
  */
-export function openSegment(place: PackPlace, info: SegmentInfo, rolled?: Segment): Pack {
+export function openSegment(place: PackPlace, info: SegmentInfo, rolled?: Segment): SegmentPack {
   const { keys, cache } = place
   const packName = `pack-${info.sha256}.pack`
   let held: Segment | undefined = rolled
   let index: PackIndex | null = null
+  let indexBytes = 0
 
   const keep = async (segment: Segment) => {
     await cache?.write(packName, segment.pack)
@@ -62,14 +67,32 @@ export function openSegment(place: PackPlace, info: SegmentInfo, rolled?: Segmen
   const loadIndex = single(async (): Promise<PackIndex> => {
     const bytes = held?.index ?? (await findIndex(place, info)) ?? (await remake()).index
     index = parseIndex(bytes, info.sizeBytes)
-    place.indexLoaded?.(bytes.length)
+    indexBytes = bytes.length
+    place.indexLoaded(indexBytes)
     return index
   })
 
-  const fetchBehind = single(async () => {
+  /** The pack as it lies beside the checkpoints; null where that is another, or none. */
+  const fetchPack = async (): Promise<Buffer | null> => {
     const bytes = await fetchWhole(place, keys.checkpointPack(info.sha256))
-    if (bytes && sha256(bytes) === info.sha256) await cache?.write(packName, bytes)
+    return bytes && sha256(bytes) === info.sha256 ? bytes : null
+  }
+  const fetchBehind = single(async () => {
+    const bytes = await fetchPack()
+    if (bytes) await cache?.write(packName, bytes)
   })
+
+  const findWhole = async (): Promise<Segment | null> => {
+    const near = await cache?.read(packName)
+    const pack = near && sha256(near) === info.sha256 ? near : await fetchPack()
+    const foundIndex = pack && (await findIndex(place, info))
+    if (!pack || !foundIndex) return null
+    const outcomes = info.outcomes
+      ? await fetchWhole(place, keys.checkpointOutcomes(info.outcomes.sha256))
+      : Buffer.alloc(0)
+    if (!outcomes || (info.outcomes && sha256(outcomes) !== info.outcomes.sha256)) return null
+    return { info, pack, index: foundIndex, outcomes }
+  }
 
   const fromMemory: ReadRange = async (start, end) => {
     if (!held) throw new Error('not in memory')
@@ -89,7 +112,12 @@ export function openSegment(place: PackPlace, info: SegmentInfo, rolled?: Segmen
   const fromLog: ReadRange = async (start, end) => (await remake()).pack.subarray(start, end)
 
   return {
+    info,
     incarnation: info.incarnation,
+    get indexBytes() {
+      return indexBytes
+    },
+    whole: async () => held ?? (await findWhole()) ?? remake(),
     knows: (oid) => index?.find(oid) != null,
     holds: async (oid) => (index ?? (await loadIndex())).find(oid) !== null,
     async read(oid) {
@@ -120,7 +148,14 @@ export function openSpilledPack(
   const { keys, cache } = place
   const name = `pack-${info.sha256}.pack`
   let index: PackIndex | null = null
+  let indexBytes = 0
   let held: Buffer | undefined = bytes
+
+  const loaded = (idx: Buffer, packBytes: number) => {
+    indexBytes = idx.length
+    place.indexLoaded(indexBytes)
+    return parseIndex(idx, packBytes)
+  }
 
   const fetch = async (): Promise<Buffer> => {
     const near = held ?? (await cache?.read(name)) ?? null
@@ -135,14 +170,11 @@ export function openSpilledPack(
   const loadIndex = single(async (): Promise<PackIndex> => {
     const found = await findIndex(place, info)
     if (found !== null) {
-      index = parseIndex(found, info.bytes)
-      place.indexLoaded?.(found.length)
+      index = loaded(found, info.bytes)
       return index
     }
     const pack = await fetch()
-    const made = await indexPack(pack)
-    index = parseIndex(made, pack.length)
-    place.indexLoaded?.(made.length)
+    index = loaded(await indexPack(pack), pack.length)
     held = pack
     void Promise.resolve(cache?.write(name, pack)).then(() => {
       held = undefined
@@ -167,12 +199,15 @@ export function openSpilledPack(
 
   return {
     incarnation,
+    get indexBytes() {
+      return indexBytes
+    },
     knows: (oid) => index?.find(oid) != null,
     holds: async (oid) => (index ?? (await loadIndex())).find(oid) !== null,
     async read(oid) {
-      const loaded = index ?? (await loadIndex())
-      if (!loaded.find(oid)) return null
-      return readPacked(oid, loaded, near).catch(() => readPacked(oid, loaded, far))
+      const own = index ?? (await loadIndex())
+      if (!own.find(oid)) return null
+      return readPacked(oid, own, near).catch(() => readPacked(oid, own, far))
     },
   }
 }

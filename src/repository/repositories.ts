@@ -5,7 +5,12 @@ import type { Lock } from '../lock/lock.ts'
 import type { Observer } from '../observe.ts'
 import { type Store, StoreError } from '../store/store.ts'
 import { openPackCache } from './cache.ts'
-import { type Environment, type RepositorySettings, storeTimeoutMs } from './environment.ts'
+import {
+  createTurns,
+  type Environment,
+  type RepositorySettings,
+  storeTimeoutMs,
+} from './environment.ts'
 import { escapeProject, projectKeys, projectsPrefix, unescapeProject } from './keys.ts'
 import { createLog, type Log } from './log.ts'
 import { createObjectCache } from './object-cache.ts'
@@ -56,6 +61,7 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
     ...options,
     objects: createObjectCache(options.memoryMaxBytes),
     cache: options.cache && openPackCache({ ...options, ...options.cache }),
+    inTurn: createTurns(),
   }
   /** The latest used last. */
   const projects = new Map<ProjectName, Project>()

@@ -1,16 +1,20 @@
 /**
- * A segment: some consecutive entries of one incarnation, rolled into one pack. Where a segment ends is a function of the log
- * alone, and so are its bytes: every replica rolls the same packs by itself, and whoever writes a checkpoint uploads what the
- * others have already.
+ * A segment: some consecutive entries of one incarnation, rolled into one pack; later, a few segments joined into one. Where a
+ * segment ends is a function of the log alone, and so are its bytes: every replica makes the same packs by itself, and whoever
+ * writes a checkpoint uploads what the others have already.
  */
 import type { Oid } from '../git/objects.ts'
 import { encodePack } from '../git/pack.ts'
-import { indexEncodedPack } from '../git/pack-index.ts'
+import { indexEncodedPack, joinPacks, parseIndex } from '../git/pack-index.ts'
 import { type Entry, type EntryObject, sha256 } from './entry.ts'
-import { type KeyedOutcome, keyedOutcomes } from './outcomes.ts'
+import { type KeyedOutcome, keyedOutcomes, keyedOutcomesKept } from './outcomes.ts'
 
 export const segmentMaxEntries = 64
 export const segmentMaxBytes = 4 * 1024 * 1024
+/** So many segments of about one length are joined into one, so that a long log has few packs and each byte is copied seldom. */
+const joinedAtOnce = 4
+/** No pack grows larger than this by joining: parts and whole are in memory at the same time. */
+const joinedMaxBytes = 4 * 1024 * 1024
 
 /** What a checkpoint says of a segment. */
 export interface SegmentInfo {
@@ -21,7 +25,7 @@ export interface SegmentInfo {
   sha256: string
   sizeBytes: number
   indexSha256: string
-  /** How many keyed outcomes its entries hold, and the sha256 of their list; both absent for none. */
+  /** How many keyed outcomes its entries hold, the last that are state at the most, and the sha256 of their list; both absent for none. */
   outcomes?: { count: number; sha256: string }
 }
 
@@ -43,6 +47,13 @@ export interface Segment {
   outcomes: Buffer
 }
 
+/** A segment that lies somewhere. */
+export interface KeptSegment {
+  readonly info: SegmentInfo
+  /** All of it, checked. @throws Error where the log no longer gives the same */
+  whole(): Promise<Segment>
+}
+
 /** Tells whether a segment that holds these entries is full. */
 export function isFull(entries: readonly Entry[]): boolean {
   const last = entries.at(-1)
@@ -62,22 +73,65 @@ export function rollSegment(entries: readonly Entry[]): Segment {
   }
   const pack = encodePack([...objects.values()])
   const index = indexEncodedPack([...objects.values()], pack)
-  const keyed = entries.flatMap(keyedOutcomes)
-  const outcomes = encodeOutcomes(keyed)
-  return {
-    info: {
-      from: (entries[0] as Entry).seq,
-      to: (entries.at(-1) as Entry).seq,
-      incarnation: (entries[0] as Entry).transaction.incarnation,
-      sha256: sha256(pack),
-      sizeBytes: pack.length,
-      indexSha256: sha256(index),
-      ...(keyed.length > 0 && { outcomes: { count: keyed.length, sha256: sha256(outcomes) } }),
-    },
-    pack,
-    index,
-    outcomes,
+  const span = {
+    from: (entries[0] as Entry).seq,
+    to: (entries.at(-1) as Entry).seq,
+    incarnation: (entries[0] as Entry).transaction.incarnation,
   }
+  return segmentOf(span, { pack, index, keyed: entries.flatMap(keyedOutcomes) })
+}
+
+/**
+ * Finds what is to be joined next, a function of the list alone: the first segments of one incarnation, of about one length and
+ * side by side.
+ * @param segments in the order of the log
+ * @returns the place of the first of them, and how many they are; null where there are none
+ */
+export function findJoinable(
+  segments: readonly SegmentInfo[],
+): { at: number; count: number } | null {
+  for (let at = 0; at + joinedAtOnce <= segments.length; at++) {
+    const some = segments.slice(at, at + joinedAtOnce)
+    const [first] = some as [SegmentInfo]
+    const isAlike = some.every(
+      (info) => info.incarnation === first.incarnation && levelOf(info) === levelOf(first),
+    )
+    const bytes = some.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+    if (isAlike && bytes <= joinedMaxBytes) return { at, count: joinedAtOnce }
+  }
+  return null
+}
+
+function levelOf({ from, to }: SegmentInfo): number {
+  const lengths = Math.max(1, (to - from + 1) / segmentMaxEntries)
+  return Math.floor(Math.log2(lengths) / Math.log2(joinedAtOnce))
+}
+
+/** Joins segments that lie side by side: the same as all their entries rolled into one. */
+export function joinSegments(parts: readonly Segment[]): Segment {
+  const { pack, index } = joinPacks(
+    parts.map(({ info, pack, index }) => ({ pack, index: parseIndex(index, info.sizeBytes) })),
+  )
+  const [first, last] = [parts[0] as Segment, parts.at(-1) as Segment]
+  const { from, incarnation } = first.info
+  const keyed = parts.flatMap(({ outcomes }) => parseOutcomes(outcomes))
+  return segmentOf({ from, to: last.info.to, incarnation }, { pack, index, keyed })
+}
+
+function segmentOf(
+  span: Pick<SegmentInfo, 'from' | 'to' | 'incarnation'>,
+  { pack, index, keyed }: { pack: Buffer; index: Buffer; keyed: readonly KeyedOutcome[] },
+): Segment {
+  const outcomes = encodeOutcomes(keyed.slice(-keyedOutcomesKept))
+  const count = Math.min(keyed.length, keyedOutcomesKept)
+  const info = {
+    ...span,
+    sha256: sha256(pack),
+    sizeBytes: pack.length,
+    indexSha256: sha256(index),
+    ...(count > 0 && { outcomes: { count, sha256: sha256(outcomes) } }),
+  }
+  return { info, pack, index, outcomes }
 }
 
 function encodeOutcomes(outcomes: readonly KeyedOutcome[]): Buffer {
@@ -86,7 +140,10 @@ function encodeOutcomes(outcomes: readonly KeyedOutcome[]): Buffer {
 
 /** Reads a segment's list of keyed outcomes back. @returns null where the bytes are not those that `hash` names */
 export function decodeOutcomes(bytes: Buffer, hash: string): KeyedOutcome[] | null {
-  if (sha256(bytes) !== hash) return null
+  return sha256(bytes) === hash ? parseOutcomes(bytes) : null
+}
+
+function parseOutcomes(bytes: Buffer): KeyedOutcome[] {
   return bytes
     .toString('utf8')
     .split('\n')

@@ -8,6 +8,7 @@ import {
   encodeIndex,
   indexEncodedPack,
   indexPack,
+  joinPacks,
   parseIndex,
   readPacked,
 } from '../../src/git/pack-index.ts'
@@ -53,6 +54,18 @@ test('a pack that was just written has the index that reading it back gives', as
   ]
   const written = encodePack(mixed)
   assert.equal(indexEncodedPack(mixed, written), await indexPack(written))
+})
+
+test('packs that overlap are joined into the one that all of their objects make', async () => {
+  const parts = [objects.slice(0, 120), objects.slice(100, 101), [], objects.slice(110)]
+  const joined = joinPacks(
+    parts.map((part) => {
+      const written = encodePack(part)
+      return { pack: written, index: parseIndex(indexEncodedPack(part, written), written.length) }
+    }),
+  )
+  assert.ok(joined.pack.equals(pack))
+  assert.ok(joined.index.equals(await indexPack(pack)))
 })
 
 test('what a pack does not hold is not found', async () => {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { cp, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { suite } from 'uvu'
@@ -7,9 +7,10 @@ import * as assert from 'uvu/assert'
 
 import type { Oid } from '../../src/git/objects.ts'
 import type { Repositories } from '../../src/repository/repository.ts'
+import type { SegmentInfo } from '../../src/repository/segment.ts'
 import { createFaultyStore } from '../support/faulty-store.ts'
 import { type Bench, openBench, projectName } from '../support/repositories.ts'
-import { createProject, fileOf, putFile } from '../support/requests.ts'
+import { createProject, deleteProject, fileOf, putFile } from '../support/requests.ts'
 import { until } from '../support/until.ts'
 
 const test = suite<{ bench: Bench; folder: string; commits: Oid[] }>('checkpoints and the cache')
@@ -53,6 +54,15 @@ const checkpoints = async (folder: string) => {
   const names = await readdir(folder).catch(() => [])
   return names.filter((name) => name.endsWith('.json')).sort()
 }
+
+const newestCheckpoint = async (folder: string) => {
+  const name = (await checkpoints(folder)).at(-1) ?? ''
+  const [line = ''] = (await readFile(join(folder, name), 'utf8')).split('\n')
+  return JSON.parse(line) as { seq: number; packs: SegmentInfo[] }
+}
+
+const packs = async (folder: string) =>
+  (await readdir(join(folder, 'packs'))).filter((name) => name.endsWith('.pack'))
 
 const readAll = async (repositories: Repositories, commits: Oid[]) => {
   const read = (at: Oid) =>
@@ -118,18 +128,107 @@ for (const [name, damage] of Object.entries({
 
 test('what was written lately is read without the indexes of a long history', async ({ bench }) => {
   const { repositories } = bench
-  // Ends within the eleventh segment; the file is in the tenth.
-  for (let at = 0; at < 8 * 64; at++) await repositories.write(project, putFile('a.yaml', `${at}`))
+  // Nothing is joined with what stood before the project was deleted: fourteen segments, the file in the last but one.
+  for (let at = 0; at < 12; at++) {
+    await repositories.write(project, deleteProject())
+    await repositories.write(project, createProject())
+  }
   await repositories.write(project, putFile('late.yaml', 'late'))
   for (let at = 0; at < 64; at++) await repositories.write(project, putFile('a.yaml', `x${at}`))
-  const folder = checkpointFolder(bench)
-  await until(async () => (await checkpoints(folder)).some((name) => /^0+704-/.test(name)))
+  await until(async () => (await newestCheckpoint(checkpointFolder(bench))).seq === 192)
   const store = createFaultyStore(bench.store)
   const replica = bench.another({ store })
   const { value } = await replica.read(project, (view) => fileOf(view, 'late.yaml'), soon)
   assert.is(value, 'late')
   const indexes = store.calls.filter(({ kind, key }) => kind === 'get' && key.endsWith('.idx'))
   assert.is(indexes.length, 8)
+})
+
+test('a long log has few packs, and each of them can be made again from the log', async ({
+  bench,
+  folder,
+}) => {
+  const { repositories } = bench
+  const idempotency = (at: number) => ({ idempotency: { key: `late ${at}`, digest: 'd' } })
+  const made: Oid[] = []
+  for (let at = 0; at < 16 * 64; at++) {
+    const request = putFile('b.yaml', `${at}`, at % 7 === 0 ? idempotency(at) : {})
+    made.push((await repositories.write(project, request)).commit as Oid)
+  }
+  await until(async () => (await newestCheckpoint(folder)).seq === 18 * 64)
+  const spans = async () =>
+    (await newestCheckpoint(folder)).packs.map(({ from, to }) => [(from - 1) / 64, to / 64])
+  assert.equal(await spans(), [
+    [0, 16],
+    [16, 17],
+    [17, 18],
+  ])
+  const readsAll = async () => {
+    const replica = bench.another()
+    for (const at of [0, 3, 500, made.length - 1]) {
+      const read = replica.read(project, (view) => fileOf(view, 'b.yaml', made[at]), {
+        ...soon,
+        at: made[at] as Oid,
+      })
+      assert.is((await read).value, `${at}`)
+    }
+    const again = await replica.write(project, putFile('b.yaml', 'other', idempotency(7)))
+    assert.is(again.commit, made[7])
+  }
+  await readsAll()
+  await rm(join(folder, 'packs'), { recursive: true })
+  await rm(join(folder, 'outcomes'), { recursive: true })
+  await readsAll()
+})
+
+test('segments that a build without joins left behind are joined, whoever writes next', async ({
+  bench,
+  folder,
+}) => {
+  const newest = async () =>
+    (await newestCheckpoint(folder)).packs.map(({ from, to }) => [from, to])
+  assert.equal(await newest(), [
+    [1, 64],
+    [65, 128],
+  ])
+  const cache = { folder: join(bench.folder, 'cache'), maxBytes: 2 ** 30 }
+  const replica = bench.another({ cache })
+  for (let at = 0; at < 2 * 64; at++) await replica.write(project, putFile('b.yaml', `${at}`))
+  await until(async () => (await newestCheckpoint(folder)).seq === 256)
+  assert.equal(await newest(), [[1, 256]])
+})
+
+test('a damaged part is not joined: the log gives it again', async ({ bench, folder, commits }) => {
+  for (const name of await readdir(join(folder, 'packs'))) {
+    await truncate(join(folder, 'packs', name), 100)
+  }
+  const replica = bench.another()
+  for (let at = 0; at < 2 * 64; at++) await replica.write(project, putFile('b.yaml', `${at}`))
+  await until(async () => (await newestCheckpoint(folder)).seq === 256)
+  await readAll(bench.another(), commits)
+  const [joined] = (await newestCheckpoint(folder)).packs
+  assert.ok((await readdir(join(folder, 'packs'))).includes(`${joined?.sha256}.pack`))
+})
+
+test('what was joined goes with the checkpoint that names it, a day after its successor came', async ({
+  bench,
+  folder,
+}) => {
+  const replica = bench.another()
+  for (let at = 0; at < 2 * 64; at++) await replica.write(project, putFile('b.yaml', `${at}`))
+  await until(async () => (await newestCheckpoint(folder)).seq === 256)
+  const before = await packs(folder)
+  assert.ok(before.length >= 4, `${before.length} packs lie there`)
+  const yesterday = new Date(Date.now() - 25 * 3_600_000)
+  for (const name of await checkpoints(folder)) {
+    await utimes(join(folder, name), yesterday, yesterday)
+  }
+  for (let at = 0; at < 2 * 64; at++) await replica.write(project, putFile('c.yaml', `${at}`))
+  await until(async () => (await newestCheckpoint(folder)).seq === 384)
+  const named = (await newestCheckpoint(folder)).packs.map(({ sha256 }) => `${sha256}.pack`)
+  await until(async () => (await packs(folder)).length === named.length)
+  assert.equal((await packs(folder)).sort(), named.sort())
+  assert.is((await checkpoints(folder)).length, 3)
 })
 
 test('every replica rolls the same packs', async ({ bench, folder, commits }) => {
