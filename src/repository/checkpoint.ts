@@ -59,10 +59,12 @@ export async function findCheckpoint(place: Place): Promise<Checkpoint | null> {
   const { keys } = place
   const listed = await listCheckpoints(place)
   for (const { key } of listed.objects.reverse()) {
-    const file = await readCheckpoint(place, key)
-    if (!file || file.seq !== keys.parseCheckpoint(key)) continue
-    const entry = await fetch(place, keys.entry(file.seq))
-    if (!entry || sha256(entry) !== file.entryHash) continue
+    const seq = keys.parseCheckpoint(key) as number
+    const [file, entry] = await Promise.all([
+      readCheckpoint(place, key),
+      fetch(place, keys.entry(seq)),
+    ])
+    if (file?.seq !== seq || !entry || sha256(entry) !== file.entryHash) continue
     // The refs are those of the entry, whose hash was just checked: nothing else is believed.
     const snapshot = snapshotOf(decodeEntry(file.seq, entry))
     return { snapshot, segments: file.packs, spilled: file.spilled }

@@ -6,7 +6,7 @@
  */
 import { ServiceError } from '../errors.ts'
 import type { StoredObject } from '../store/store.ts'
-import type { ProjectCache } from './cache.ts'
+import { cachedEntries, type ProjectCache } from './cache.ts'
 import { createCheckpointWriter, findCheckpoint, loadOutcomes } from './checkpoint.ts'
 import { decodeEntry, type Entry, EntryError, sha256 } from './entry.ts'
 import { type Environment, mapParallel, storeTimeoutMs } from './environment.ts'
@@ -24,6 +24,8 @@ import { createWitness, LogViolation } from './witness.ts'
 const recheckMs = 30_000
 const witnessMaxAgeMs = 10_000
 const wholeMaxAgeMs = 300_000
+/** The first look at the whole log leaves the first answers their turn: a long log takes many lists. */
+const firstWholeAfterMs = 1_000
 const fetchAtOnce = 16
 const listPage = 1_000
 /** A probe that finds an entry looks once more by GET; a list then ends the chase after a busy writer. */
@@ -59,6 +61,12 @@ export interface Log {
   close(): void
 }
 
+interface EntryPage {
+  seqs: number[]
+  /** Where to go on; null at the end. */
+  next: string | null
+}
+
 export type SpilledPacks = ReadonlyMap<string, SpilledContent>
 
 /** Makes a log that is opened when it is first needed. */
@@ -79,6 +87,9 @@ export function createLog(options: {
   let snapshot: Snapshot = emptySnapshot
   let outcomes = createOutcomes(null)
   let isOpen = false
+  let opened: Moment | null = null
+  /** How often the log was opened. */
+  let loads = 0
   let isClosed = false
   let proven: Moment | null = null
   /** The newest entry in the cache folder when the log was opened. */
@@ -106,11 +117,15 @@ export function createLog(options: {
   /** The only way in: applies an entry that follows, passes over one that was applied. */
   const take = (entry: Entry, etag: string, spilled?: SpilledPacks) => {
     if (entry.seq <= snapshot.seq) return
+    apply(entry, etag, spilled)
+    void cache?.writeEntry(entry.seq, entry.bytes)
+  }
+
+  const apply = (entry: Entry, etag: string, spilled?: SpilledPacks) => {
     snapshot = follow(snapshot, entry)
     objects.add(entry, spilled)
     outcomes.add(entry)
     witness.applied({ seq: entry.seq, hash: entry.hash, etag })
-    void cache?.writeEntry(entry.seq, entry.bytes)
   }
 
   const fetchEntry = async (seq: number): Promise<StoredObject> => {
@@ -136,18 +151,26 @@ export function createLog(options: {
 
   /** Follows the log to its last entry by lists; a list that began after a read arrived proves what it ends with. */
   const followByList = async (afterSeq: number): Promise<void> => {
-    let startAfter = afterSeq > 0 ? keys.entry(afterSeq) : undefined
+    const startAfter = afterSeq > 0 ? keys.entry(afterSeq) : undefined
+    await followPages(await listEntries(startAfter))
+  }
+
+  const listEntries = async (startAfter: string | undefined): Promise<EntryPage> => {
+    const { objects: listed, next } = await store.list({
+      prefix: keys.logPrefix,
+      ...(startAfter !== undefined && { startAfter }),
+      limit: listPage,
+      timeoutMs: storeTimeoutMs,
+    })
+    return { seqs: listed.map(({ key }) => keys.parseEntry(key) ?? 0), next }
+  }
+
+  const followPages = async (first: EntryPage): Promise<void> => {
+    let page = first
     for (;;) {
-      const page = await store.list({
-        prefix: keys.logPrefix,
-        ...(startAfter !== undefined && { startAfter }),
-        limit: listPage,
-        timeoutMs: storeTimeoutMs,
-      })
-      const seqs = page.objects.map(({ key }) => keys.parseEntry(key) ?? 0)
-      await fetchUpTo(Math.max(0, ...seqs))
+      await fetchUpTo(Math.max(0, ...page.seqs))
       if (page.next === null) return
-      startAfter = page.next
+      page = await listEntries(page.next)
     }
   }
 
@@ -195,6 +218,7 @@ export function createLog(options: {
   /** Opens from the newest checkpoint, or from entry 1. */
   const load = single(async () => {
     if (isOpen) return
+    loads++
     forget()
     cached = (await cache?.entries())?.at(-1) ?? 0
     const started = momentOf(clock)
@@ -206,12 +230,40 @@ export function createLog(options: {
       checkpoints.known(checkpoint.segments)
       witness.applied({ seq: snapshot.seq, hash: snapshot.hash as string, etag: '' })
     }
-    await followByList(snapshot.seq)
-    await heedCache()
+    if (!(await followBesideCache())) await heedCache()
     isOpen = true
+    opened = momentOf(clock)
     markProven(started)
     witness.seen(started, checkpoint === null)
   })
+
+  /** What the cache folder holds behind a checkpoint, if its newest entry is the store's: so are those before it, by their hashes. */
+  const findCached = async (): Promise<{ entries: Entry[]; etag: string } | null> => {
+    const count = cached - snapshot.seq
+    if (count <= 0 || count > cachedEntries) return null
+    const seqs = Array.from({ length: count }, (_, at) => snapshot.seq + 1 + at)
+    const [object, ...kept] = await Promise.all([
+      store.get(keys.entry(cached), { timeoutMs: storeTimeoutMs }),
+      ...seqs.map((seq) => cache?.readEntry(seq)),
+    ])
+    const entries = decodeChain(snapshot, kept)
+    if (object === null || object === 'not-modified') return null
+    if (entries?.at(-1)?.hash !== sha256(object.body)) return null
+    return { entries, etag: object.etag }
+  }
+
+  /** Follows the log to its end, without asking for entries that the cache folder holds. @returns whether it holds what the store does */
+  const followBesideCache = async (): Promise<boolean> => {
+    const startAfter = snapshot.seq > 0 ? keys.entry(snapshot.seq) : undefined
+    const [found, page] = await Promise.all([findCached(), listEntries(startAfter)])
+    // Of a log with gaps nothing is taken for granted.
+    const right = found?.entries.every(({ seq }) => page.seqs.includes(seq)) ? found : null
+    for (const entry of right?.entries ?? []) {
+      apply(entry, entry.seq === cached && right ? right.etag : '')
+    }
+    await followPages(page)
+    return right !== null
+  }
 
   /** A cache folder that knows more than the store, or something else, is evidence, until a person has accepted the log without it. */
   const heedCache = async () => {
@@ -235,7 +287,7 @@ export function createLog(options: {
       )
     }
     const kept = await cache?.readEntry(newest)
-    if (!kept) return
+    if (!kept || !isEntry(newest, kept)) return
     const there = await fetchEntry(newest)
     if (sha256(there.body) !== sha256(kept)) {
       throw new LogViolation(`entry ${newest} is not the one that the cache folder holds`)
@@ -311,15 +363,17 @@ export function createLog(options: {
     if (!isOpen) await guarded(load)
   }
 
-  const isLookDue = () =>
-    witness.ageMs() >= witnessMaxAgeMs / 2 || witness.wholeAgeMs() >= wholeMaxAgeMs
+  const isWholeDue = () =>
+    witness.wholeAgeMs() >= wholeMaxAgeMs && ageMsOf(clock, opened) >= firstWholeAfterMs
+
+  const isLookDue = () => witness.ageMs() >= witnessMaxAgeMs / 2 || isWholeDue()
 
   /** Waits for a look of the witness where the last is too old; begins one ahead of time, so that few wait. */
   const watch = async (): Promise<void> => {
     const ageMs = witness.ageMs()
     if (ageMs >= witnessMaxAgeMs) await guarded(witness.look)
     else if (ageMs >= witnessMaxAgeMs / 2) inBackground(witness.look)
-    if (witness.wholeAgeMs() >= wholeMaxAgeMs) inBackground(witness.lookWhole)
+    if (isWholeDue()) inBackground(witness.lookWhole)
   }
 
   /** A failure to look is no news to anybody: whoever needs the look waits for it and is told. */
@@ -340,8 +394,10 @@ export function createLog(options: {
     },
     ageMs: () => ageMsOf(clock, proven),
     async prove() {
+      const before = loads
       if (!isOpen || stopped) await open()
-      await freshness.fresh()
+      // A log that was opened since has just been looked at.
+      if (loads === before) await freshness.fresh()
       if (stopped) throw stoppedError()
       if (isLookDue()) await watch()
     },
@@ -363,6 +419,33 @@ export function createLog(options: {
       isClosed = true
       cancelRecheck()
     },
+  }
+}
+
+/** Whether bytes are an entry at all: a damaged file tells nothing of the store. */
+function isEntry(seq: number, bytes: Buffer): boolean {
+  try {
+    return decodeEntry(seq, bytes).seq === seq
+  } catch {
+    return false
+  }
+}
+
+/** @returns entries that follow a snapshot, or null where one is absent, damaged or does not follow the one before */
+function decodeChain(snapshot: Snapshot, all: readonly (Buffer | null | undefined)[]) {
+  const entries: Entry[] = []
+  try {
+    let last = snapshot
+    for (const bytes of all) {
+      if (!bytes) return null
+      const entry = decodeEntry(last.seq + 1, bytes)
+      last = follow(last, entry)
+      entries.push(entry)
+    }
+    return entries
+  } catch (error) {
+    if (error instanceof EntryError) return null
+    throw error
   }
 }
 

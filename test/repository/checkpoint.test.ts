@@ -64,6 +64,17 @@ const newestCheckpoint = async (folder: string) => {
 const packs = async (folder: string) =>
   (await readdir(join(folder, 'packs'))).filter((name) => name.endsWith('.pack'))
 
+const damages = {
+  deleted: (path: string) => rm(path),
+  truncated: (path: string) => truncate(path, 100),
+  'bit-flipped': async (path: string) => {
+    const bytes = await readFile(path)
+    const at = Math.floor(bytes.length / 2)
+    bytes[at] = (bytes[at] as number) ^ 4
+    await writeFile(path, bytes)
+  },
+}
+
 const readAll = async (repositories: Repositories, commits: Oid[]) => {
   const read = (at: Oid) =>
     repositories.read(project, (view) => fileOf(view, 'a.yaml', at), { ...soon, at })
@@ -83,6 +94,44 @@ test('a replica that starts reads the entries since the newest checkpoint, not t
   assert.ok(entries.length < 12, `${entries.length} entries were read`)
 })
 
+/** Fills a cache folder, and damages one of the entries in it. */
+const cacheOf = async (bench: Bench, damage?: { seq: number; by: (path: string) => unknown }) => {
+  const cache = { folder: join(bench.folder, 'cache'), maxBytes: 2 ** 30 }
+  await bench.another({ cache }).read(project, (view) => fileOf(view, 'a.yaml'), soon)
+  const folder = join(cache.folder, 'test', 'sockshop', 'entries')
+  const pathOf = (seq: number) => join(folder, `${`${seq}`.padStart(20, '0')}.bundle`)
+  await until(() => readFile(pathOf(writes)).catch(() => null))
+  await until(async () => !(await readdir(folder)).some((name) => name.endsWith('.tmp')))
+  await damage?.by(pathOf(damage.seq))
+  return cache
+}
+
+test('a replica that starts with a cache folder asks for no entry that it holds, and does not look twice', async ({
+  bench,
+}) => {
+  const cache = await cacheOf(bench)
+  const store = createFaultyStore(bench.store)
+  const replica = bench.another({ store, cache })
+  const { value } = await replica.read(project, (view) => fileOf(view, 'a.yaml'), soon)
+  assert.is(value, `version ${writes - 1}`)
+  const asked = store.calls.flatMap(({ key }) => /\/log\/0*(\d*)/.exec(key)?.[1] ?? [])
+  // That of the checkpoint, the newest, and a list behind it.
+  assert.equal(asked, ['128', `${writes}`, ''])
+})
+
+for (const [name, by] of Object.entries(damages)) {
+  for (const seq of [writes, 130]) {
+    test(`entry ${seq} of ${writes} that is ${name} in a cache folder stops nothing`, async ({
+      bench,
+    }) => {
+      const cache = await cacheOf(bench, { seq, by })
+      const replica = bench.another({ cache })
+      const { value } = await replica.read(project, (view) => fileOf(view, 'a.yaml'), soon)
+      assert.is(value, `version ${writes - 1}`)
+    })
+  }
+}
+
 test('a keyed outcome that only a checkpoint has at hand is found', async ({ bench }) => {
   const idempotency = { key: 'key 3', digest: 'd' }
   const answer = await bench.another().write(project, putFile('a.yaml', 'other', { idempotency }))
@@ -91,16 +140,7 @@ test('a keyed outcome that only a checkpoint has at hand is found', async ({ ben
   assert.is(value, `version ${writes - 1}`)
 })
 
-for (const [name, damage] of Object.entries({
-  deleted: (path: string) => rm(path),
-  truncated: (path: string) => truncate(path, 100),
-  'bit-flipped': async (path: string) => {
-    const bytes = await readFile(path)
-    const at = Math.floor(bytes.length / 2)
-    bytes[at] = (bytes[at] as number) ^ 4
-    await writeFile(path, bytes)
-  },
-})) {
+for (const [name, damage] of Object.entries(damages)) {
   test(`checkpoints and packs that are ${name} change no answer`, async ({
     bench,
     folder,
@@ -264,8 +304,10 @@ test('a cache folder that another process fills meanwhile stops nothing', async 
     await first.write(project, putFile('a.yaml', 'meanwhile'))
     await until(() => readFile(entry).catch(() => null))
   }
-  const { value } = await second.read(project, (view) => fileOf(view, 'a.yaml'), soon)
-  assert.is(value, 'meanwhile')
+  const read = async () =>
+    (await second.read(project, (view) => fileOf(view, 'a.yaml'), soon)).value
+  assert.is(await read(), `version ${writes - 1}`)
+  assert.is(await read(), 'meanwhile')
 })
 
 test('stock git reads the objects of a cache folder', async ({ bench, commits }) => {

@@ -148,4 +148,20 @@ test('a cache folder ahead of the store stops the project, and is kept', async (
   })
 })
 
+test('a log that ends otherwise than the cache folder stops the project', async ({ bench }) => {
+  const cache = { folder: join(bench.folder, 'cache'), maxBytes: 2 ** 30 }
+  await bench.another({ cache }).read(project, (view) => fileOf(view, 'a.yaml'), soon)
+  const last = join(cache.folder, 'test', 'sockshop', 'entries', `${'6'.padStart(20, '0')}.bundle`)
+  await until(() => readFile(last).catch(() => null))
+
+  await rm(entryPath(bench, 6))
+  await bench.another().write(project, putFile('a.yaml', 'after the restore'))
+  const after = bench.another({ cache })
+  assert.is(
+    await codeOf(after.read(project, (view) => fileOf(view, 'a.yaml'), soon)),
+    'project_stopped',
+  )
+  assert.match(after.stopped()[0]?.reason ?? '', 'entry 6 is not the one that the cache folder')
+})
+
 test.run()
