@@ -2,6 +2,7 @@
 
 import { hash } from 'node:crypto'
 import { compareBytes, fromByteString, toByteString } from './bytes.ts'
+import { digest } from './digest.ts'
 
 declare const oidBrand: unique symbol
 /** The name of an object: 40 lower-case hex digits. */
@@ -49,8 +50,16 @@ export function parseOid(text: string): Oid | null {
 
 /** Names an object by its type and content. @see git-hash-object */
 export function hashObject(type: ObjectType, content: Buffer): Oid {
-  const header = Buffer.from(`${type} ${content.length}\0`, 'latin1')
-  return hash('sha1', Buffer.concat([header, content])) as Oid
+  return hash('sha1', framed(type, content)) as Oid
+}
+
+/** Does the same, a large content on another thread: it would keep this one for long. */
+export async function hashObjectAside(type: ObjectType, content: Buffer): Promise<Oid> {
+  return (await digest('sha1', framed(type, content))).toString('hex') as Oid
+}
+
+function framed(type: ObjectType, content: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${type} ${content.length}\0`, 'latin1'), content])
 }
 
 /**

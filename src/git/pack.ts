@@ -1,5 +1,6 @@
 /** Packs of whole objects: what an entry of the log carries. @see gitformat-pack */
 import { hash } from 'node:crypto'
+import { digest } from './digest.ts'
 import { hashObject, type ObjectType, type Oid } from './objects.ts'
 import {
   deflateObject,
@@ -58,25 +59,39 @@ export function packObject(
  * @throws RangeError for an object that is there twice
  */
 export function encodePack(objects: readonly PackedObject[]): Buffer {
-  if (new Set(objects.map((object) => object.oid)).size < objects.length) {
-    throw new RangeError('an object stands twice in a pack')
-  }
-  const entries = objects.flatMap((object) => [
-    encodeEntryHeader(object.type, object.sizeBytes),
-    object.deflated,
-  ])
-  return framePack(objects.length, entries)
+  return framePack(objects.length, entriesOf(objects))
+}
+
+/** Does the same, the checksum of a large pack on another thread: it would keep this one for long. */
+export async function encodePackAside(objects: readonly PackedObject[]): Promise<Buffer> {
+  const pack = layOut(objects.length, entriesOf(objects))
+  const checksum = await digest('sha1', pack.subarray(0, -trailerBytes))
+  checksum.copy(pack, pack.length - trailerBytes)
+  return pack
 }
 
 /** Puts entries between the header of a pack of version 2 and its trailer. @param count how many objects they are */
 export function framePack(count: number, entries: readonly Buffer[]): Buffer {
+  const pack = layOut(count, entries)
+  sha1(pack.subarray(0, -trailerBytes)).copy(pack, pack.length - trailerBytes)
+  return pack
+}
+
+function entriesOf(objects: readonly PackedObject[]): Buffer[] {
+  if (new Set(objects.map((object) => object.oid)).size < objects.length) {
+    throw new RangeError('an object stands twice in a pack')
+  }
+  return objects.flatMap((object) => [
+    encodeEntryHeader(object.type, object.sizeBytes),
+    object.deflated,
+  ])
+}
+
+/** In one go: a copy of a large pack would take as much memory again. */
+function layOut(count: number, entries: readonly Buffer[]): Buffer {
   const header = Buffer.from('PACK\0\0\0\x02\0\0\0\0', 'latin1')
   header.writeUInt32BE(count, 8)
-  // In one go: a copy of a large pack would take as much memory again.
-  const pack = Buffer.concat([header, ...entries, Buffer.alloc(trailerBytes)])
-  const body = pack.subarray(0, -trailerBytes)
-  sha1(body).copy(pack, body.length)
-  return pack
+  return Buffer.concat([header, ...entries, Buffer.alloc(trailerBytes)])
 }
 
 /**

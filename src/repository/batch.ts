@@ -5,7 +5,8 @@
 import { isRefusal, ServiceError } from '../errors.ts'
 import { entryMaxBytes, refListMaxBytes, refListSizeBytes } from '../git/bundle.ts'
 import type { Identity, ObjectType, Oid } from '../git/objects.ts'
-import { encodePack } from '../git/pack.ts'
+import { encodePackAside } from '../git/pack.ts'
+import { indexEncodedPack } from '../git/pack-index.ts'
 import { findRefConflict } from '../git/ref-name.ts'
 import { toRfc3339 } from '../git/time.ts'
 import { type BlobMemo, createDraft, type DraftResult, type DraftState, stateOf } from './draft.ts'
@@ -16,13 +17,14 @@ import {
   encodeEntry,
   type SpilledPack,
   sha256,
+  sha256Aside,
   type Transaction,
   type TransactionRequest,
   transactionRef,
 } from './entry.ts'
 import type { Log, SpilledPacks } from './log.ts'
 import { commitOf } from './object-cache.ts'
-import type { SpilledContent } from './objects.ts'
+import type { SpilledContent } from './packs.ts'
 import type { Outcome, WriteRequest } from './repository.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -65,9 +67,12 @@ export interface PlanOptions<Request extends BatchRequest> {
   uuid: () => string
   build: string
   committer: Identity
-  /** Uploads a spilled pack; returns once it is acknowledged. */
-  upload: (name: string, pack: Buffer) => Promise<void>
+  /** Uploads a spilled pack, and its index where that is named; returns once the pack is acknowledged. */
+  upload: (info: SpilledPack, pack: Buffer, index: Buffer) => Promise<void>
 }
+
+/** Spilled packs from this size on have their index beside the checkpoints. */
+const indexedFromBytes = 1024 * 1024
 
 /** Refusals that depend on the request alone; they bind no key. */
 const staticStatuses = new Set([400, 413, 415, 422])
@@ -297,10 +302,17 @@ async function spill<Request extends BatchRequest>(
   const ofType = (type: ObjectType) => objects.filter((object) => object.type === type)
 
   const upload = async (content: EntryObject[]) => {
-    const pack = encodePack(content)
-    const info = { name: `${options.uuid()}.pack`, bytes: pack.length, sha256: sha256(pack) }
-    await options.upload(info.name, pack)
-    return { info, content: { pack, objects: content } }
+    const pack = await encodePackAside(content)
+    const index = indexEncodedPack(content, pack)
+    const info: SpilledPack = {
+      name: `${options.uuid()}.pack`,
+      bytes: pack.length,
+      sha256: await sha256Aside(pack),
+      // Else whoever reads a small part of a large pack fetches and inflates all of it first.
+      ...(pack.length >= indexedFromBytes && { indexSha256: sha256(index) }),
+    }
+    await options.upload(info, pack, index)
+    return { info, content: { pack, index, objects: content } }
   }
   const add = (spilled: { info: SpilledPack; content: SpilledContent }) => {
     infos.push(spilled.info)

@@ -5,6 +5,7 @@ import {
   encodeCommit,
   encodeTree,
   hashObject,
+  hashObjectAside,
   type Identity,
   type ObjectType,
   type Oid,
@@ -58,8 +59,10 @@ export async function prepareBlobs(contents: Iterable<Buffer>): Promise<BlobMemo
   const blobs: BlobMemo = new WeakMap()
   for (const content of contents) {
     if (content.length < asideFromBytes) continue
-    const oid = hashObject('blob', content)
-    const deflated = await deflateAside(content)
+    const [oid, deflated] = await Promise.all([
+      hashObjectAside('blob', content),
+      deflateAside(content),
+    ])
     blobs.set(content, { oid, type: 'blob', sizeBytes: content.length, deflated, content })
   }
   return blobs

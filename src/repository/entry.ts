@@ -4,6 +4,7 @@
 import { hash } from 'node:crypto'
 
 import { encodeBundle, parseBundle } from '../git/bundle.ts'
+import { digest } from '../git/digest.ts'
 import type { Oid } from '../git/objects.ts'
 import { encodePack, type PackedObject, packObject, parsePack } from '../git/pack.ts'
 import type { Outcome } from './repository.ts'
@@ -72,6 +73,11 @@ export class EntryError extends Error {}
 /** sha256 of a whole object, hex. */
 export function sha256(bytes: Buffer): string {
   return hash('sha256', bytes)
+}
+
+/** The same, of a large object on another thread: it would keep this one for long. */
+export async function sha256Aside(bytes: Buffer): Promise<string> {
+  return (await digest('sha256', bytes)).toString('hex')
 }
 
 /**

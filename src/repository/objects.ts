@@ -11,6 +11,7 @@ import {
   type Pack,
   type PackPlace,
   type SegmentPack,
+  type SpilledContent,
   single,
 } from './packs.ts'
 import {
@@ -52,12 +53,6 @@ export interface Objects {
 /** What an object takes beside its content: on the heap of Node 20, with its places in the maps. */
 const objectWeightBytes = 650
 
-/** A pack as its writer holds it. */
-export interface SpilledContent {
-  pack: Buffer
-  objects: readonly EntryObject[]
-}
-
 /**
  * @param place.id tells this project's objects from others' in the shared memory
  * @param onSegment told of the last entry of each segment that was rolled here, and of all segments up to it
@@ -93,11 +88,11 @@ export function createObjects(
     return pack
   }
 
-  const openSpilled = (info: SpilledInfo, bytes?: Buffer) => {
-    const indexLoaded = (idxBytes: number) => {
-      weightBytes += idxBytes
+  const openSpilled = (info: SpilledInfo, written?: SpilledContent) => {
+    const indexLoaded = (bytes: number) => {
+      weightBytes += bytes
     }
-    const pack = openSpilledPack({ ...place, indexLoaded }, info, info.incarnation, bytes)
+    const pack = openSpilledPack({ ...place, indexLoaded }, info, info.incarnation, written)
     return { info, pack }
   }
 
@@ -221,7 +216,7 @@ export function createObjects(
       }
       for (const info of entry.transaction.packs) {
         const content = contents?.get(info.name)
-        const one = openSpilled({ ...info, seq: entry.seq, incarnation }, content?.pack)
+        const one = openSpilled({ ...info, seq: entry.seq, incarnation }, content)
         spilled.push(one)
         packs.push(one.pack)
         for (const object of content?.objects ?? []) remember(object)

@@ -6,7 +6,7 @@ import type { GitObject, Oid } from '../git/objects.ts'
 import { indexPack, type PackIndex, parseIndex, readPacked } from '../git/pack-index.ts'
 import type { ProjectCache } from './cache.ts'
 import { remakeSegment } from './checkpoint.ts'
-import { type SpilledPack, sha256 } from './entry.ts'
+import { type EntryObject, type SpilledPack, sha256, sha256Aside } from './entry.ts'
 import { type Environment, storeTimeoutMs } from './environment.ts'
 import type { ProjectKeys } from './keys.ts'
 import type { KeptSegment, Segment, SegmentInfo } from './segment.ts'
@@ -22,6 +22,13 @@ export interface Pack {
   read(oid: Oid): Promise<GitObject | null>
   /** What its index takes in memory, bytes; 0 until it is loaded. */
   readonly indexBytes: number
+}
+
+/** A pack as its writer holds it. */
+export interface SpilledContent {
+  pack: Buffer
+  index: Buffer
+  objects: readonly EntryObject[]
 }
 
 export type SegmentPack = Pack & KeptSegment
@@ -137,49 +144,55 @@ export function openSegment(place: PackPlace, info: SegmentInfo, rolled?: Segmen
 
 /**
  * A pack that an entry spilled: permanent, so it lies in the bucket for ever.
- * @param bytes the pack itself, where this process has just written it
+ * @param written the pack itself, where this process has just written it
  */
 export function openSpilledPack(
   place: PackPlace,
   info: SpilledPack,
   incarnation: number,
-  bytes?: Buffer,
+  written?: SpilledContent,
 ): Pack {
   const { keys, cache } = place
   const name = `pack-${info.sha256}.pack`
   let index: PackIndex | null = null
   let indexBytes = 0
-  let held: Buffer | undefined = bytes
+  /** The pack until the cache folder has it. */
+  let held: Buffer | undefined
 
-  const loaded = (idx: Buffer, packBytes: number) => {
-    indexBytes = idx.length
+  const useIndex = (bytes: Buffer, packBytes: number) => {
+    index = parseIndex(bytes, packBytes)
+    indexBytes = bytes.length
     place.indexLoaded(indexBytes)
-    return parseIndex(idx, packBytes)
+    return index
+  }
+  const keep = (pack: Buffer) => {
+    held = pack
+    void Promise.resolve(cache?.write(name, pack)).then(() => {
+      held = undefined
+    })
+  }
+  if (written) {
+    useIndex(written.index, written.pack.length)
+    keep(written.pack)
   }
 
   const fetch = async (): Promise<Buffer> => {
     const near = held ?? (await cache?.read(name)) ?? null
-    if (near && sha256(near) === info.sha256) return near
+    if (near && (await sha256Aside(near)) === info.sha256) return near
     const far = await fetchWhole(place, keys.spilledPack(info.name))
     if (!far) throw new Error(`packs/${info.name} is gone`)
-    if (sha256(far) !== info.sha256)
+    if ((await sha256Aside(far)) !== info.sha256)
       throw new Error(`packs/${info.name} is not what its entry says`)
     return far
   }
 
   const loadIndex = single(async (): Promise<PackIndex> => {
     const found = await findIndex(place, info)
-    if (found !== null) {
-      index = loaded(found, info.bytes)
-      return index
-    }
+    if (found !== null) return useIndex(found, info.bytes)
     const pack = await fetch()
-    index = loaded(await indexPack(pack), pack.length)
-    held = pack
-    void Promise.resolve(cache?.write(name, pack)).then(() => {
-      held = undefined
-    })
-    return index
+    const made = useIndex(await indexPack(pack), pack.length)
+    keep(pack)
+    return made
   })
 
   const near: ReadRange = async (start, end) => {

@@ -9,6 +9,7 @@ import { isServiceError, ServiceError } from '../errors.ts'
 import { type StoredObject, StoreError } from '../store/store.ts'
 import { type BatchRequest, type Plan, planBatch } from './batch.ts'
 import { createDeferred } from './deferred.ts'
+import type { SpilledPack } from './entry.ts'
 import { type Environment, storeTimeoutMs } from './environment.ts'
 import type { ProjectKeys } from './keys.ts'
 import type { Log } from './log.ts'
@@ -239,8 +240,16 @@ export function createWriter(options: {
     }
   }
 
-  const upload = async (name: string, pack: Buffer) => {
-    await store.put(keys.spilledPack(name), pack, { timeoutMs: packTimeoutMs })
+  const upload = async (info: SpilledPack, pack: Buffer, index: Buffer) => {
+    const putIndex = async () => {
+      if (info.indexSha256 === undefined) return
+      await store.put(keys.checkpointIndex(info.sha256), index, { timeoutMs: storeTimeoutMs })
+    }
+    await Promise.all([
+      store.put(keys.spilledPack(info.name), pack, { timeoutMs: packTimeoutMs }),
+      // Where it is absent readers make it of the pack.
+      putIndex().catch(() => {}),
+    ])
   }
 
   /** Puts what did not fit back in front, and answers what no entry and no proof decides. */

@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto'
+import { hash, webcrypto } from 'node:crypto'
 import * as http from 'node:http'
 import * as https from 'node:https'
 import type { Socket } from 'node:net'
-import { setImmediate } from 'node:timers/promises'
 import type { signV4 } from 'minio/dist/esm/signing.mjs'
 import { type Call, checkNotEnded } from './calls.ts'
 import { type Answer, readAnswer } from './s3-answers.ts'
@@ -41,7 +40,7 @@ export interface S3Http {
   close(): void
 }
 
-const emptyHash = createHash('sha256').digest('hex')
+const emptyHash = hash('sha256', '')
 
 /** Servers close connections that are idle, some after a few seconds; closing first avoids sending into one that just ended. */
 const idleMs = 5_000
@@ -73,10 +72,10 @@ export function createS3Http(
 
   async function send(request: S3Request, call: Call): Promise<Answer> {
     const { method, body } = request
-    const hash = await payloadHash(body)
+    const bodyHash = await payloadHash(body)
     checkNotEnded(call)
     const path = pathOf(request)
-    const headers = signed(method, path, hash, request.headers)
+    const headers = signed(method, path, bodyHash, request.headers)
     if (body !== undefined) Object.assign(headers, bodyHeaders(body))
     return new Promise((resolve, reject) => {
       const options = { ...address, method, path, headers, agent, setHost: false }
@@ -177,14 +176,10 @@ function percentEncode(text: string): string {
   )
 }
 
-const hashPieceBytes = 4 * 1_048_576
+/** From this size on a body is hashed on another thread, so that it does not hold up everybody else. */
+const asideFromBytes = 256 * 1024
 
-/** Hashes in pieces, so that a large body does not hold up everybody else. */
 async function sha256(body: Buffer): Promise<string> {
-  const hash = createHash('sha256')
-  for (let at = 0; at < body.length; at += hashPieceBytes) {
-    if (at > 0) await setImmediate()
-    hash.update(body.subarray(at, at + hashPieceBytes))
-  }
-  return hash.digest('hex')
+  if (body.length < asideFromBytes) return hash('sha256', body)
+  return Buffer.from(await webcrypto.subtle.digest('SHA-256', body)).toString('hex')
 }
