@@ -239,8 +239,8 @@ test('segments that a build without joins left behind are joined, whoever writes
 })
 
 test('a damaged part is not joined: the log gives it again', async ({ bench, folder, commits }) => {
-  for (const name of await readdir(join(folder, 'packs'))) {
-    await truncate(join(folder, 'packs', name), 100)
+  for (const name of await packs(folder)) {
+    await damages['bit-flipped'](join(folder, 'packs', name))
   }
   const replica = bench.another()
   for (let at = 0; at < 2 * 64; at++) await replica.write(project, putFile('b.yaml', `${at}`))
@@ -308,6 +308,24 @@ test('a cache folder that another process fills meanwhile stops nothing', async 
     (await second.read(project, (view) => fileOf(view, 'a.yaml'), soon)).value
   assert.is(await read(), `version ${writes - 1}`)
   assert.is(await read(), 'meanwhile')
+})
+
+test('a read that arrives while the log is opened does not share what was seen before it', async ({
+  bench,
+}) => {
+  const store = createFaultyStore(bench.store)
+  const replica = bench.another({ store })
+  const read = async () =>
+    (await replica.read(project, (view) => fileOf(view, 'a.yaml'), soon)).value
+  const late: Promise<string | null>[] = []
+  store.after = async ({ kind, key }) => {
+    if (kind !== 'list' || !key.endsWith('/log/')) return
+    store.after = () => {}
+    await bench.repositories.write(project, putFile('a.yaml', 'meanwhile'))
+    late.push(read())
+  }
+  assert.is(await read(), `version ${writes - 1}`)
+  assert.is(await late[0], 'meanwhile')
 })
 
 test('stock git reads the objects of a cache folder', async ({ bench, commits }) => {
