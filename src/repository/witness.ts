@@ -2,6 +2,7 @@
  * The witness sees a log that is no longer the one that was applied: a restored bucket, a lifecycle rule, a lost tail. A probe for the
  * next entry cannot see that, since another replica may have filled the gap.
  */
+import { sleep } from '../clock.ts'
 import { sha256 } from './entry.ts'
 import { type Environment, storeTimeoutMs } from './environment.ts'
 import type { ProjectKeys } from './keys.ts'
@@ -10,6 +11,8 @@ import { single } from './packs.ts'
 import type { Snapshot } from './snapshot.ts'
 
 const hedgeAfterMs = 200
+/** A long log takes many pages, each of them work for the store: they are not asked for in one go. */
+const pauseBetweenPagesMs = 200
 
 /** The store shows what cannot be: a person decides. */
 export class LogViolation extends Error {}
@@ -116,6 +119,7 @@ export function createWitness(options: {
       }
       if (page.next === null || last >= to) return etags
       startAfter = page.next
+      await sleep(clock, pauseBetweenPagesMs)
     }
   }
 
