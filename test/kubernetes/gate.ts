@@ -18,7 +18,7 @@ import { makeFolder, removeFolder } from '../support/processes.ts'
 import { send } from '../support/send.ts'
 import { startMinio, startRedis } from '../support/servers.ts'
 import type { Control } from './controls.ts'
-import { afterwards, excusesOf, underWay } from './excuses.ts'
+import { afterwards, excusesOf, type Span, stale, underWay } from './excuses.ts'
 import type { Ground } from './ground.ts'
 import { makeOperator } from './operator.ts'
 import { followPods, isReady, memoryLimitMiB, podsOf, settled } from './pods.ts'
@@ -39,7 +39,7 @@ export interface GateOptions {
 
 /** What all scenarios of a session have in common. */
 interface Session extends Pick<GateOptions, 'perSecond' | 'postsOnly' | 'seed'> {
-  scene: Omit<Scene, 'kills'>
+  scene: Omit<Scene, 'kills' | 'away'>
   release: Release
   bucket: string
   folder: string
@@ -49,6 +49,8 @@ interface Session extends Pick<GateOptions, 'perSecond' | 'postsOnly' | 'seed'> 
 const service = 'configuration-service'
 const prefix = 'gate/'
 const steadyMs = 3_000
+/** So long after the bucket is back a replica may still not know it. */
+const knownAfterMs = 1_000
 /** Longer than preStop, so that every pod that goes has one of them under way when it is told. */
 const slowMs = 17_000
 /** In place of Keptn's 15 minutes. */
@@ -155,11 +157,17 @@ async function play(
     killed.add(metadata.uid)
     killsAt.push(Date.now())
   }
+  const spans: Span[] = []
+  const away: Scene['away'] = async (work) => {
+    const fromMs = Date.now()
+    await work()
+    spans.push({ fromMs, untilMs: Date.now() + knownAfterMs })
+  }
   let isSpoiled = scenario.isLast === true
   try {
     await sleep(steadyMs)
     try {
-      for (let pass = 1; pass <= passes; pass++) await scenario.play({ ...scene, kills })
+      for (let pass = 1; pass <= passes; pass++) await scenario.play({ ...scene, kills, away })
       await settled(cluster)
     } catch (error) {
       faults.push(`${name}: ${(error as Error).message}`)
@@ -171,7 +179,7 @@ async function play(
 
     const whole = readLedger(load.ledgerPath)
     const witness = gateway.witness()
-    const judged = judge(excusesOf(killsAt), {
+    const judged = judge(excusesOf(killsAt, spans), {
       failures: whole.failures,
       complaints: witness.complaints,
       refused: [],
@@ -181,6 +189,7 @@ async function play(
     const counted = {
       underWay: countExcused(judged, underWay),
       afterwards: countExcused(judged, afterwards),
+      stale: countExcused(judged, stale),
     }
     const found = await readAll(ledger, session)
     faults.push(...found.faults)

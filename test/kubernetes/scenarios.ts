@@ -24,6 +24,8 @@ export interface Scene {
   hostAddress: string
   /** Notes that a pod is about to be killed: what fails with it is counted apart. */
   kills(pod: Pod): void
+  /** Notes that the bucket is away during some work: what reads say of themselves then is counted apart. */
+  away(work: () => Promise<void>): Promise<void>
   /** kill -9 of what runs in a pod; absent where the cluster's nodes are out of reach. */
   killProcesses?: (pod: string) => void
 }
@@ -252,8 +254,8 @@ export const scenarios = {
   store: {
     does: 'MinIO killed and started again',
     begins: now,
-    async play({ minio }) {
-      await minio.restart()
+    async play({ minio, away }) {
+      await away(() => minio.restart())
       await sleep(5_000)
     },
   },

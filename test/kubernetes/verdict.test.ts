@@ -9,7 +9,7 @@ const verdict = (more: Partial<Verdict> & { requests?: number; red?: string[] })
   return {
     scenario: 'upgrade',
     report: { failures: red, text: '', requests, posts: 0, replacements: 4 },
-    excused: { underWay: 0, afterwards: 0 },
+    excused: { underWay: 0, afterwards: 0, stale: 0 },
     ...{ failed: 0, lost: 0, untilReady: [3, 5], memory: [100], outcomes: [], seconds: 60 },
     ...rest,
   }
@@ -18,10 +18,15 @@ const verdict = (more: Partial<Verdict> & { requests?: number; red?: string[] })
 test('none failed bounds the rate by three in so many, without scenarios whose failures are excused', () => {
   const lines = sumUp([
     verdict({}),
-    verdict({ scenario: 'kill', requests: 7_000, excused: { underWay: 2, afterwards: 1 } }),
+    verdict({
+      scenario: 'kill',
+      requests: 7_000,
+      excused: { underWay: 2, afterwards: 1, stale: 3 },
+    }),
   ]).join('\n')
   assert.match(lines, 'GREEN upgrade          3000 requests, 0 failed, 0 lost, 4 pods drained')
   assert.match(lines, '2 + 1 with the pods that were killed')
+  assert.match(lines, '3 stale, as they say, while the bucket was away')
   assert.match(lines, '10000 requests, 0 failed, 0 lost, 8 pods drained')
   assert.match(lines, 'none failed of 3000 where no pod was killed: fewer than 0.1000 % do (95 %)')
 })

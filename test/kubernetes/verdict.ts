@@ -5,8 +5,8 @@ import type { Report } from '../gate/report.ts'
 export interface Verdict {
   scenario: string
   report: Report
-  /** Failures that a kill explains: under way in the pod, and sent to it when it was dead already. */
-  excused: { underWay: number; afterwards: number }
+  /** What a kill explains, under way in the pod or sent to it when it was dead already; and what said that it was stale. */
+  excused: { underWay: number; afterwards: number; stale: number }
   failed: number
   lost: number
   /** From a pod's creation until it was ready, seconds. */
@@ -21,12 +21,13 @@ export interface Verdict {
 /** A line for people. */
 export function describe(verdict: Verdict): string {
   const { scenario, report, failed, lost, untilReady, memory, outcomes, seconds } = verdict
-  const { underWay, afterwards } = verdict.excused
+  const { underWay, afterwards, stale } = verdict.excused
   const excused = underWay + afterwards
   const parts = [
     `${report.requests} requests`,
     `${failed} failed`,
     ...(excused > 0 ? [`${underWay} + ${afterwards} with the pods that were killed`] : []),
+    ...(stale > 0 ? [`${stale} stale, as they say, while the bucket was away`] : []),
     `${lost} lost`,
     `${report.replacements} pods drained`,
     ...(outcomes.length > 0 ? [`${tallied(outcomes)} of Keptn's clients`] : []),
