@@ -9,10 +9,19 @@ import { createDeferred, type Deferred } from './deferred.ts'
 const probesAtOnce = 3
 const hedgeAfterMs = 20
 const hedgeAfterTimes = 3
+/** Readers that come so long after the first of those who wait together have a time of their own to wait. */
+const togetherMs = 1_000
 
 export interface Freshness {
   /** Resolves once a probe that starts after this call has been answered. @throws what the probe throws */
   fresh(): Promise<void>
+}
+
+/** Readers that came together. */
+interface Group extends Deferred<void> {
+  /** When the first of them came, milliseconds of the monotonic clock. */
+  sinceMs: number
+  cancelTimer: () => void
 }
 
 /**
@@ -31,11 +40,12 @@ export function createFreshness(options: {
   let running = 0
   let lateProbes = 0
   let usualMs = 1
-  let next: (Deferred<void> & { cancelTimer: () => void }) | null = null
+  /** Who waits for the next probe, those who came first in front. */
+  let waiting: Group[] = []
 
   const mayStart = () => running === lateProbes && running < probesAtOnce
 
-  const start = (readers: Deferred<void>) => {
+  const start = (groups: readonly Group[]) => {
     const startedMs = clock.monotonicMs()
     const late = createDeferred<void>()
     let isLate = false
@@ -62,38 +72,44 @@ export function createFreshness(options: {
     options.probe(late.promise).then(
       () => {
         usualMs += (clock.monotonicMs() - startedMs - usualMs) / 8
-        end(readers.resolve)
+        end(() => {
+          for (const { resolve } of groups) resolve()
+        })
       },
-      (error) => end(() => readers.reject(error)),
+      (error) =>
+        end(() => {
+          for (const { reject } of groups) reject(error)
+        }),
     )
   }
 
   const startNext = () => {
-    if (!next || !mayStart()) return
-    const { cancelTimer, ...readers } = next
-    next = null
-    cancelTimer()
-    start(readers)
+    if (waiting.length === 0 || !mayStart()) return
+    const groups = waiting
+    waiting = []
+    for (const { cancelTimer } of groups) cancelTimer()
+    start(groups)
   }
 
-  const createNext = () => {
-    const waiting = createDeferred<void>()
+  const createGroup = (sinceMs: number): Group => {
+    const readers = createDeferred<void>()
     const cancelTimer = clock.schedule(options.waitMs, () => {
-      if (next?.promise !== waiting.promise) return
-      next = null
-      waiting.reject(options.tooLate())
+      waiting = waiting.filter(({ promise }) => promise !== readers.promise)
+      readers.reject(options.tooLate())
     })
-    return { ...waiting, cancelTimer }
+    return { ...readers, cancelTimer, sinceMs }
   }
 
   return {
     fresh() {
-      if (!next) {
-        next = createNext()
-        // What else arrives in this turn of the event loop shares the probe.
-        clock.soon(startNext)
-      }
-      return next.promise
+      const nowMs = clock.monotonicMs()
+      const newest = waiting.at(-1)
+      if (newest && nowMs - newest.sinceMs < togetherMs) return newest.promise
+      const group = createGroup(nowMs)
+      waiting.push(group)
+      // What else arrives in this turn of the event loop shares the probe.
+      if (!newest) clock.soon(startNext)
+      return group.promise
     },
   }
 }

@@ -95,7 +95,7 @@ export const frozenReplica: Scenario = {
     await sleep(afterwardsMs)
     faults.push(...(await standsAt(stage, { format: 2, reached: true })))
     const why = `of the ${most} requests that the replica was sent before it stood still`
-    const failure = /^(408|503) |no answer in/
+    const failure = /^(408|503) |no answer in|^stale, and says so$/
     return { faults, excuses: [{ why, fromMs, untilMs, failure, most }] }
   },
 }

@@ -59,6 +59,24 @@ rule(
   },
 )
 
+rule('who comes late to those who wait for a probe has a time of its own', async (scene) => {
+  await begin(scene)
+  for (let n = 2; n < 5; n++) await scene.write('a', `w${n}`, put('f', `${n}`))
+  scene.always({ replica: 'b' }, courses.slowAnswer(4_000))
+  const first = [0, 1, 2].map(async (n) => {
+    await scene.sleep(40 * n)
+    return scene.read('b', 'f', { timeoutMs: 25_000 })
+  })
+  await scene.sleep(200)
+  const before = scene.read('b', 'f', { timeoutMs: 25_000 })
+  await scene.sleep(4_300)
+  const late = scene.read('b', 'f', { timeoutMs: 25_000 })
+  assert.is((await before).proof.stale, true, 'no probe began for 5 s')
+  const { value, proof } = await late
+  assert.equal([value, proof.stale], ['= 4', false])
+  await Promise.all(first)
+})
+
 rule('a read beside a busy writer does not chase it', async (scene) => {
   await begin(scene)
   let over = false
