@@ -16,7 +16,7 @@ import { clusterTimes } from './cluster/announcement.ts'
 import { formatsOf } from './cluster/formats.ts'
 import type { Migration } from './cluster/migration.ts'
 import { createReplica, type Replica } from './cluster/replica.ts'
-import { warmUp } from './cluster/warm-up.ts'
+import { keepUp, warmUp } from './cluster/warm-up.ts'
 import type { Config, Environment } from './config.ts'
 import { makeContact } from './contact.ts'
 import { ServiceError, sentence } from './errors.ts'
@@ -49,6 +49,8 @@ const probePaths = new Set(['/livez', '/readyz', '/startupz', '/health', '/metri
 const timeoutMs = 5_000
 /** A new replica waits so long at most until it knows the projects that others are asked for. */
 const warmUpMs = 5_000
+/** Until a Service or a gateway leads here everybody's requests go elsewhere. */
+const keepUpMs = 15_000
 /** As sysexits calls a wrong configuration: here, a build that cannot handle what the store holds. */
 const outOfRangeExit = 78
 
@@ -196,7 +198,7 @@ function createService(parts: Parts): Service {
     if (entered !== 'ready') return entered
     repositories = replica.converting(openRepositories(place))
     readiness.tell('cluster', false, 'opens the projects that other replicas are asked for')
-    await warmUp({
+    const opened = await warmUp({
       repositories,
       // A bucket that does not answer now makes the first requests slower, and nothing else.
       projects: await replica.wanted().catch(() => []),
@@ -205,6 +207,10 @@ function createService(parts: Parts): Service {
       observer,
     })
     if (signal.aborted) return 'ended'
+    void keepUp({
+      ...{ repositories, projects: opened, clock: systemClock, signal },
+      lastsMs: keepUpMs,
+    })
     resources.arrived(
       createResources({
         repositories,
