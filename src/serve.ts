@@ -16,7 +16,7 @@ import { clusterTimes } from './cluster/announcement.ts'
 import { formatsOf } from './cluster/formats.ts'
 import type { Migration } from './cluster/migration.ts'
 import { createReplica, type Replica } from './cluster/replica.ts'
-import { warmUp } from './cluster/warm-up.ts'
+import { keepUp, warmUp } from './cluster/warm-up.ts'
 import type { Config, Environment } from './config.ts'
 import { makeContact } from './contact.ts'
 import { ServiceError } from './errors.ts'
@@ -44,6 +44,8 @@ const closeStepMs = 2_000
 const timeoutMs = 5_000
 /** A new replica waits so long at most until it knows the projects that others are asked for. */
 const warmUpMs = 5_000
+/** Until a Service or a gateway leads here everybody's requests go elsewhere. */
+const keepUpMs = 15_000
 /** As sysexits calls a wrong configuration: here, a build that cannot handle what the store holds. */
 const outOfRangeExit = 78
 
@@ -191,7 +193,7 @@ function createService(parts: Parts): Service {
     if (entered !== 'ready') return entered
     repositories = replica.converting(openRepositories(place))
     tell('opens the projects that other replicas are asked for')
-    await warmUp({
+    const opened = await warmUp({
       repositories,
       projects: await wantedBy(replica),
       clock: systemClock,
@@ -199,6 +201,10 @@ function createService(parts: Parts): Service {
       observer,
     })
     if (signal.aborted) return 'ended'
+    void keepUp({
+      ...{ repositories, projects: opened, clock: systemClock, signal },
+      lastsMs: keepUpMs,
+    })
     const { defaultBranch } = config
     resources.arrived(createResources({ repositories, clock: systemClock, defaultBranch }))
     readiness.tell('cluster', true, 'joined')

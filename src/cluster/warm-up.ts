@@ -1,4 +1,7 @@
-/** What a replica opens before it is ready: a project with a long log takes a second, for which its first requests would wait. */
+/**
+ * What a replica opens before it is ready: a project with a long log takes a second, for which its first requests would wait. And
+ * what it follows until they come: with the entries of some seconds to fetch, its first writes would hold up everybody's.
+ */
 import type { Clock } from '../clock.ts'
 import type { Observer } from '../observe.ts'
 import { mapParallel } from '../repository/environment.ts'
@@ -7,11 +10,15 @@ import type { ProjectName, Repositories, View } from '../repository/repository.t
 const atOnce = 4
 /** Branches of which the newest tree is read; with it come the indexes of packs. */
 const branchesRead = 16
+const followPauseMs = 250
+const followPauseMostMs = 4_000
+const followTimeoutMs = 5_000
 
 /**
  * Opens projects, as many as there is time for. One that cannot be opened is left to whoever asks for it.
  * @param options.projects the most wanted first
  * @param options.limitMs how long it may take, milliseconds
+ * @returns those that are open
  */
 export async function warmUp(options: {
   repositories: Pick<Repositories, 'read'>
@@ -19,23 +26,59 @@ export async function warmUp(options: {
   clock: Clock
   limitMs: number
   observer: Observer
-}): Promise<void> {
+}): Promise<ProjectName[]> {
   const { repositories, projects, clock, limitMs, observer } = options
-  const endMs = clock.monotonicMs() + limitMs
-  const opened = await mapParallel(projects, atOnce, async (project) => {
-    const timeoutMs = Math.floor(endMs - clock.monotonicMs())
+  if (projects.length === 0) return []
+  const startedMs = clock.monotonicMs()
+  const tookMs = () => Math.round(clock.monotonicMs() - startedMs)
+  const open = async (project: ProjectName): Promise<boolean> => {
+    const timeoutMs = limitMs - tookMs()
     if (timeoutMs <= 0) return false
-    return repositories.read(project, readTips, { timeoutMs }).then(
-      () => true,
-      () => false,
-    )
-  })
-  if (projects.length === 0) return
+    try {
+      await repositories.read(project, readTips, { timeoutMs })
+      return true
+    } catch {
+      return false
+    }
+  }
+  const isOpen = await mapParallel(projects, atOnce, open)
+  const opened = projects.filter((_, at) => isOpen[at])
   observer.log('info', 'warmed_up', {
-    projects: opened.filter(Boolean).length,
+    projects: opened.length,
     of: projects.length,
-    tookMs: Math.round(clock.monotonicMs() - (endMs - limitMs)),
+    tookMs: tookMs(),
   })
+  return opened
+}
+
+/**
+ * Follows the logs of projects for a while, those that nobody writes to less and less often.
+ * @param options.lastsMs milliseconds from now
+ */
+export async function keepUp(options: {
+  repositories: Pick<Repositories, 'read'>
+  projects: readonly ProjectName[]
+  clock: Clock
+  lastsMs: number
+  signal: AbortSignal
+}): Promise<void> {
+  const { repositories, projects, clock, lastsMs, signal } = options
+  const endMs = clock.monotonicMs() + lastsMs
+  const follow = async (project: ProjectName) => {
+    let known = -1
+    for (let pauseMs = followPauseMs; ; ) {
+      const pause = pauseMs
+      await new Promise<void>((resolve) => void clock.schedule(pause, resolve))
+      if (signal.aborted || clock.monotonicMs() >= endMs) return
+      const { value } = await repositories.read(project, async ({ seq }) => seq, {
+        timeoutMs: followTimeoutMs,
+      })
+      pauseMs = value === known ? Math.min(2 * pauseMs, followPauseMostMs) : followPauseMs
+      known = value
+    }
+  }
+  // What fails here is told to whoever asks for the project.
+  await Promise.all(projects.map((project) => follow(project).catch(() => {})))
 }
 
 async function readTips(view: View): Promise<void> {

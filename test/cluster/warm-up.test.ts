@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { warmUp } from '../../src/cluster/warm-up.ts'
+import { keepUp, warmUp } from '../../src/cluster/warm-up.ts'
 import { silent } from '../../src/observe.ts'
 import type { ProjectName, Repositories } from '../../src/repository/repository.ts'
 import { systemClock } from '../../src/system-clock.ts'
@@ -65,6 +65,45 @@ test('one that cannot be opened is left, and so is what there is no time for', a
     told.map((fields) => (fields as { projects: number; of: number }).projects),
     [5],
   )
+})
+
+test('what was opened is followed for a while, and less and less where nobody writes', async () => {
+  let nowMs = 0
+  const due: { atMs: number; work: () => void }[] = []
+  const clock = {
+    ...systemClock,
+    monotonicMs: () => nowMs,
+    schedule(delayMs: number, work: () => void) {
+      due.push({ atMs: nowMs + delayMs, work })
+      return () => {}
+    },
+  }
+  const asked: Record<string, number[]> = { busy: [], idle: [], broken: [] }
+  const read = async (project: string) => {
+    asked[project]?.push(nowMs)
+    if (project === 'broken') throw new Error('broken')
+    return { value: project === 'busy' ? nowMs : 7 }
+  }
+  let isOver = false
+  const repositories = { read } as unknown as Repositories
+  const projects = Object.keys(asked) as ProjectName[]
+  const { signal } = new AbortController()
+  const following = keepUp({ repositories, projects, clock, lastsMs: 10_000, signal })
+  void following.then(() => {
+    isOver = true
+  })
+  while (!isOver) {
+    due.sort((left, right) => left.atMs - right.atMs)
+    const next = due.shift()
+    if (next) {
+      nowMs = next.atMs
+      next.work()
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  assert.is(asked.busy?.length, 39)
+  assert.equal(asked.idle, [250, 500, 1_000, 2_000, 4_000, 8_000])
+  assert.equal(asked.broken, [250])
 })
 
 test.run()
