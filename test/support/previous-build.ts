@@ -7,8 +7,8 @@ import { run, tryRun } from './run.ts'
 
 /** The release before this tree's, the newest that knows no format 2. Nothing else names it. */
 export const previous = {
-  name: 'v0.1.4',
-  commit: 'ad63d8614d5118c1b9e790b6b3d6aa7610c42f9d',
+  name: 'v0.1.5',
+  commit: '3293be16eb2cd8c36fd1aa2ff59eb38a1c23a63b',
 } as const
 
 export interface PreviousBuild {
