@@ -15,6 +15,7 @@ import {
   single,
 } from './packs.ts'
 import {
+  coverAll,
   findJoinable,
   isFull,
   joinSegments,
@@ -55,7 +56,7 @@ const objectWeightBytes = 650
 
 /**
  * @param place.id tells this project's objects from others' in the shared memory
- * @param onSegment told of the last entry of each segment that was rolled here, and of all segments up to it
+ * @param onSegment told of the last entry of each segment that was rolled here, and of all segments up to it, none missing
  */
 export function createObjects(
   place: Omit<PackPlace, 'indexLoaded'> & { id: number },
@@ -127,7 +128,12 @@ export function createObjects(
       .then(() => join(last))
       .catch(failedTo('join segments'))
       .then(() => {
-        if (before === generation) onSegment(last, segmentsUpTo(last))
+        const upTo = segmentsUpTo(last)
+        const isWhole = coverAll(
+          upTo.map(({ info }) => info),
+          last.seq,
+        )
+        if (before === generation && isWhole) onSegment(last, upTo)
       })
   }
 

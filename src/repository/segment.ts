@@ -81,6 +81,16 @@ export function rollSegment(entries: readonly Entry[]): Segment {
   return segmentOf(span, { pack, index, keyed: entries.flatMap(keyedOutcomes) })
 }
 
+/** Whether segments, in the order of the log, hold every entry up to one: what failed to be rolled is missing for good. */
+export function coverAll(segments: readonly SegmentInfo[], lastSeq: number): boolean {
+  let seq = 0
+  for (const { from, to } of segments) {
+    if (from !== seq + 1) return false
+    seq = to
+  }
+  return seq === lastSeq
+}
+
 /**
  * Finds what is to be joined next, a function of the list alone: the first segments of one incarnation, of about one length and
  * side by side.
