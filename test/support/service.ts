@@ -29,6 +29,9 @@ export interface Service {
 /** Settings with which a drain takes a tenth of a second where nobody asks for anything. */
 export const quickDrain = { DRAIN_WINDOW_SECONDS: '0.2' }
 
+/** What is kept of a program's log, characters; the newest. */
+const keepChars = 4_000_000
+
 /**
  * Starts the program and waits until it listens, or is ready.
  * @param options.env added to what it needs; nothing of this process's settings reaches it but PATH and the like
@@ -49,7 +52,7 @@ export async function startService(
   const running = startProcess(process.execPath, [options.program ?? mainFile], {
     cwd: folder,
     env: { PORT: '0', ...quickDrain, ...env },
-    keepChars: 4_000_000,
+    keepChars,
   })
   const events = () => parseLines(running.output())
   const find = (name: string) => events().find(({ event }) => event === name)
@@ -83,7 +86,9 @@ export async function startService(
 }
 
 function parseLines(output: string): Record<string, unknown>[] {
-  return output
+  // Of more than is kept the first line is cut anywhere.
+  const whole = output.length < keepChars ? output : output.slice(output.indexOf('\n') + 1)
+  return whole
     .split('\n')
     .filter((line) => line.startsWith('{') && line.endsWith('}'))
     .map((line) => JSON.parse(line) as Record<string, unknown>)
