@@ -19,7 +19,6 @@ const essential = [
   'read',
   'write done',
   'write gone',
-  'write outcome_unknown',
 ]
 
 /** Plays histories one after the other; the first that fails ends it, with its story. */

@@ -326,8 +326,9 @@ export async function playHistory(family: Family, seed: number): Promise<Verdict
       [2, 2],
       [2, 1],
     ] as const) {
-      const { formats } = stateOf(store)
-      if (!formats.every((one) => canHandle(formatsOf(builds[build]), one))) continue
+      // Where nobody was ever expanded the log does not tell what projects have.
+      const present = [...stateOf(store).formats, ...tailsOf(store).values()]
+      if (!present.every((one) => canHandle(formatsOf(builds[build]), one))) continue
       const verdict = await job('to', build, format)
       if (verdict !== 'done') failures.push(`in the end \`to ${format}\` ends ${verdict}`)
     }
