@@ -102,8 +102,8 @@ export function createWitness(options: {
       begin()
     })
 
-  /** ETags of the entries from one sequence to another, as a list shows them. */
-  const listEtags = async (from: number, to: number): Promise<Map<number, string>> => {
+  /** ETags of the entries from one sequence to another, as a list shows them; reads may wait for one that does not pause. */
+  const listEtags = async (from: number, to: number, pauseMs = 0): Promise<Map<number, string>> => {
     const etags = new Map<number, string>()
     let startAfter = from > 1 ? keys.entry(from - 1) : undefined
     for (;;) {
@@ -119,7 +119,7 @@ export function createWitness(options: {
       }
       if (page.next === null || last >= to) return etags
       startAfter = page.next
-      await sleep(clock, pauseBetweenPagesMs)
+      if (pauseMs > 0) await sleep(clock, pauseMs)
     }
   }
 
@@ -145,7 +145,7 @@ export function createWitness(options: {
     lookWhole: single(async () => {
       const started = momentOf(clock)
       const { seq: newest } = options.snapshot()
-      const listed = newest === 0 ? new Map() : await listEtags(1, newest)
+      const listed = newest === 0 ? new Map() : await listEtags(1, newest, pauseBetweenPagesMs)
       for (let seq = 1; seq <= newest; seq++) {
         if (listed.has(seq)) continue
         // A list beside a busy writer may miss an entry; a GET may not.
