@@ -44,6 +44,7 @@ export interface Objects {
   knows(oid: Oid): boolean
   /** Whether an entry of this incarnation brought the commit. */
   hasCommit(oid: Oid, incarnation: number): Promise<boolean>
+  /** The packs that entries spilled. */
   readonly spilled: readonly SpilledInfo[]
   /** About what all of it takes in memory, beside the memory that projects share. */
   readonly weightBytes: number

@@ -20,8 +20,6 @@ export interface Pack {
   holds(oid: Oid): Promise<boolean>
   /** @returns the object, or null where the pack does not hold it */
   read(oid: Oid): Promise<GitObject | null>
-  /** What its index takes in memory, bytes; 0 until it is loaded. */
-  readonly indexBytes: number
 }
 
 /** A pack as its writer holds it. */
@@ -31,7 +29,10 @@ export interface SpilledContent {
   objects: readonly EntryObject[]
 }
 
-export type SegmentPack = Pack & KeptSegment
+export interface SegmentPack extends Pack, KeptSegment {
+  /** What its index takes in memory, bytes; 0 until it is loaded. */
+  readonly indexBytes: number
+}
 
 export interface PackPlace {
   environment: Environment
@@ -155,14 +156,12 @@ export function openSpilledPack(
   const { keys, cache } = place
   const name = `pack-${info.sha256}.pack`
   let index: PackIndex | null = null
-  let indexBytes = 0
   /** The pack until the cache folder has it. */
   let held: Buffer | undefined
 
   const useIndex = (bytes: Buffer, packBytes: number) => {
     index = parseIndex(bytes, packBytes)
-    indexBytes = bytes.length
-    place.indexLoaded(indexBytes)
+    place.indexLoaded(bytes.length)
     return index
   }
   const keep = (pack: Buffer) => {
@@ -212,9 +211,6 @@ export function openSpilledPack(
 
   return {
     incarnation,
-    get indexBytes() {
-      return indexBytes
-    },
     knows: (oid) => index?.find(oid) != null,
     holds: async (oid) => (index ?? (await loadIndex())).find(oid) !== null,
     async read(oid) {

@@ -1,4 +1,4 @@
-import { hash, webcrypto } from 'node:crypto'
+import { hash, subtle } from 'node:crypto'
 import * as http from 'node:http'
 import * as https from 'node:https'
 import type { Socket } from 'node:net'
@@ -181,5 +181,5 @@ const asideFromBytes = 256 * 1024
 
 async function sha256(body: Buffer): Promise<string> {
   if (body.length < asideFromBytes) return hash('sha256', body)
-  return Buffer.from(await webcrypto.subtle.digest('SHA-256', body)).toString('hex')
+  return Buffer.from(await subtle.digest('SHA-256', body)).toString('hex')
 }
