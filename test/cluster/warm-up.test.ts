@@ -44,6 +44,14 @@ test('a replica opens what others are asked for before it is ready', async () =>
     [],
     'it is no trouble',
   )
+  const probes = async () => {
+    const metrics = await (await fetch(`${second.url}/metrics`)).text()
+    return Number(/store_probes_total (\d+)/.exec(metrics)?.[1] ?? 0)
+  }
+  const before = await probes()
+  await waitFor(async () => (await probes()) >= before + 2, {
+    what: 'it to follow them, though nobody asks it',
+  })
 })
 
 test('one that cannot be opened is left, and so is what there is no time for', async () => {

@@ -60,7 +60,12 @@ const nasty = [
   ],
 ]
 const piece = fc.oneof(fc.constantFrom(...nasty), fc.string({ maxLength: 4, unit: 'binary-ascii' }))
-const segment = fc.array(piece, { minLength: 1, maxLength: 4 }).map((pieces) => pieces.join(''))
+const hostile = fc.array(piece, { minLength: 1, maxLength: 4 }).map((pieces) => pieces.join(''))
+/** A plain one beside a hostile one lets that get further. */
+const segment = fc.oneof(
+  { weight: 3, arbitrary: hostile },
+  { weight: 1, arbitrary: fc.constant('victim') },
+)
 
 /** @returns the status; null where the connection was closed without one */
 function sendRaw(port: number, head: string): Promise<number | null> {
@@ -119,7 +124,7 @@ test('no name and no path leads to another project, to the cluster, or to a fail
       ),
       { numRuns: cases, seed: drawSeed('isolation') | 0 },
     )
-    assert.ok(reached > cases / 100, `only ${reached} cases got as far as the bucket`)
+    assert.ok(reached > cases / 20, `only ${reached} cases got as far as the bucket`)
   } finally {
     await app.close()
     await repositories.close()
