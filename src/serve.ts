@@ -217,6 +217,7 @@ function createService(parts: Parts): Service {
         clock: systemClock,
         defaultBranch: config.defaultBranch,
         newFormat: replica.newFormat,
+        settle: replica.settle,
         refuseMigration: refusalBy(replica),
       }),
     )

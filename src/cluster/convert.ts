@@ -58,7 +58,7 @@ export function createConversions(options: {
         repositories.write(project, {
           kind: 'upgrade',
           async evaluate(draft) {
-            while (draft.format !== format) await step(draft, migrations, format)
+            await convertDraft(draft, migrations, format)
             return { status: 200 }
           },
           principal: '',
@@ -73,6 +73,15 @@ export function createConversions(options: {
     },
     quiet: () => (underWay.size === 0 ? undefined : Promise.all([...underWay])),
   }
+}
+
+/** Takes the project of a draft to a format, one after the other. */
+export async function convertDraft(
+  draft: Draft,
+  migrations: readonly Migration[],
+  format: number,
+): Promise<void> {
+  while (draft.format !== format) await step(draft, migrations, format)
 }
 
 /** One format up or down. */

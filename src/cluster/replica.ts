@@ -1,20 +1,20 @@
 /** A serving process in the cluster: when it may become ready, and what it does with the projects that are written to. */
 import type { Clock, Randomness } from '../clock.ts'
-import { sentence } from '../errors.ts'
+import { ServiceError, sentence } from '../errors.ts'
 import type { Identity } from '../git/objects.ts'
 import type { Observer } from '../observe.ts'
 import { insist } from '../repository/insist.ts'
-import type { Repositories } from '../repository/repository.ts'
+import type { Draft, Repositories } from '../repository/repository.ts'
 import type { Store } from '../store/store.ts'
 import { type ClusterTimes, listAnnouncements, sweepAnnouncements } from './announcement.ts'
 import { createClusterLog } from './cluster-log.ts'
-import { createConversions } from './convert.ts'
+import { convertDraft, createConversions } from './convert.ts'
 import { createConvertingRepositories } from './converting.ts'
 import { expand } from './expand.ts'
 import { canHandle, formatsOf, unfitFor } from './formats.ts'
 import { createMembership } from './membership.ts'
 import type { Migration } from './migration.ts'
-import { permit } from './permit.ts'
+import { mayHave, permit } from './permit.ts'
 import { conversionOf, newFormatOf } from './state.ts'
 
 export interface Replica {
@@ -32,6 +32,11 @@ export interface Replica {
   converting(repositories: Repositories): Repositories
   /** The format of projects that are created now. */
   newFormat(): number
+  /**
+   * Brings a project that was away while the cluster expanded and converted to where the others are.
+   * @throws format_unsupported where only a newer build can
+   */
+  settle(draft: Draft): Promise<void>
   /**
    * Asks whether a single project may be converted, and makes sure that it may stay so.
    * @returns null, or a sentence that says why not @throws StoreError, ClusterLogError
@@ -147,6 +152,8 @@ export function createReplica(options: ReplicaOptions): Replica {
     return 'ended'
   }
 
+  const newFormat = () => newFormatOf(log.state, formats.writes[0])
+
   return {
     enter(given) {
       const entered = enter(given)
@@ -166,7 +173,17 @@ export function createReplica(options: ReplicaOptions): Replica {
         },
       })
     },
-    newFormat: () => newFormatOf(log.state, formats.writes[0]),
+    newFormat,
+    async settle(draft) {
+      const { format } = draft
+      if (format > migrations.length) {
+        const reason = `it was deleted in format ${format}, this build knows formats up to ${migrations.length}`
+        throw new ServiceError('format_unsupported', reason)
+      }
+      for (const migration of migrations)
+        if (migration.format > format) await migration.expand(draft)
+      if (!mayHave(log.state, format)) await convertDraft(draft, migrations, newFormat())
+    },
     permit: (format) => permit({ log, store, times, formats, format }),
     async wanted() {
       const others = (await listAnnouncements(store)).filter(

@@ -192,6 +192,9 @@ export const operations: Readonly<Record<string, Operation>> = {
   ),
   updateProjectNamed: change('As `PUT /v1/project`: the name in the body counts', project),
   deleteProject: change('Deletes a project; its history stays in the bucket'),
+  undeleteProject: change(
+    'Brings a deleted project back as it was, with its stages and all of its history',
+  ),
   getStages: list('Lists the stages of a project', {
     name: 'Stages',
     schema: stagesAnswer,

@@ -6,7 +6,7 @@ import type { Handler, Route } from './call.ts'
 import { createFileReader } from './read-files.ts'
 import { listFiles, listProjects, listServices, listStages, readHistory } from './read-lists.ts'
 import { readArchive, readDiff } from './read-states.ts'
-import { createCommits, restore, undeleteStage } from './write-history.ts'
+import { createCommits, restore, undeleteProject, undeleteStage } from './write-history.ts'
 import {
   createProject,
   createService,
@@ -33,6 +33,7 @@ export function createRoutes(): Route[] {
     admin('PUT', '/project', 'updateProject', updateProject),
     admin('PUT', project, 'updateProjectNamed', updateProject),
     admin('DELETE', project, 'deleteProject', deleteProject),
+    admin('POST', `${project}/undelete`, 'undeleteProject', undeleteProject),
     read(`${project}/stage`, 'getStages', listStages),
     admin('POST', `${project}/stage`, 'createStage', createStage),
     admin('DELETE', stage, 'deleteStage', deleteStage),

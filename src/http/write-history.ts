@@ -39,6 +39,11 @@ export const restore = write(async ({ call, tools, body, context }) => {
   return tools.resources.restore(scopeOf(call), from, context(message))
 })
 
+export const undeleteProject = write(async ({ call, tools, context }) => {
+  refuseConditions(call.ctx.req.headers)
+  return tools.resources.undeleteProject(scopeOf(call).project, context())
+})
+
 export const undeleteStage = write(async ({ call, tools, context }) => {
   refuseConditions(call.ctx.req.headers)
   return tools.resources.undeleteStage(stageOf(call), context())

@@ -80,6 +80,7 @@ const staticStatuses = new Set([400, 413, 415, 422])
 const kinds: Record<DraftState['change'], EntryKind> = {
   none: 'commit',
   begun: 'create',
+  revived: 'create',
   upgraded: 'upgrade',
   ended: 'delete',
 }
@@ -118,6 +119,7 @@ export async function planBatch<Request extends BatchRequest>(
       author: request.author,
       committer: options.committer,
       atMs,
+      findLastExisting: () => log.findLastExisting(snapshot),
     })
     try {
       const outcome = await request.evaluate(draft)

@@ -25,8 +25,8 @@ export interface DraftState {
   minReader: number
   minWriter: number
   defaultBranch: string
-  /** Whether an incarnation was begun, its layout turned, or all was deleted, since the snapshot. */
-  change: 'none' | 'begun' | 'upgraded' | 'ended'
+  /** Whether an incarnation was begun or brought back, its layout turned, or all was deleted, since the snapshot. */
+  change: 'none' | 'begun' | 'revived' | 'upgraded' | 'ended'
   /** What an import brought; null for none. */
   adopted: Adopted | null
 }
@@ -78,6 +78,8 @@ export interface DraftOptions {
   author: Identity
   committer: Identity
   atMs: number
+  /** The newest state of the log in which the project was there; null for none. */
+  findLastExisting: () => Promise<Snapshot | null>
 }
 
 /** The state that a batch begins with. */
@@ -194,8 +196,8 @@ export function createDraft(options: DraftOptions): {
     },
     async hasCommit(oid) {
       if (own(oid)?.type === 'commit') return true
-      const isSameIncarnation = change === 'none' || change === 'upgraded'
-      return isSameIncarnation && objects.hasCommit(oid, snapshot.incarnation)
+      const isAnother = change === 'begun' || change === 'ended'
+      return !isAnother && objects.hasCommit(oid, snapshot.incarnation)
     },
     writeBlob(content) {
       const memo = options.blobs.get(content)
@@ -225,6 +227,14 @@ export function createDraft(options: DraftOptions): {
     deleteAll() {
       for (const name of [...refs.keys()]) if (!name.startsWith('refs/meta/')) remove(name)
       change = 'ended'
+    },
+    async revive() {
+      const last = await options.findLastExisting()
+      if (last === null) return false
+      refs = new Map([...last.refs, ...refs])
+      ;({ format, minReader, minWriter } = last)
+      change = 'revived'
+      return true
     },
     setFormat(next) {
       format = next.format

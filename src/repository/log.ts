@@ -8,6 +8,7 @@ import { ServiceError } from '../errors.ts'
 import type { StoredObject } from '../store/store.ts'
 import { cachedEntries, type ProjectCache } from './cache.ts'
 import { createCheckpointWriter, findCheckpoint, loadOutcomes } from './checkpoint.ts'
+import { findLastExisting } from './deleted.ts'
 import { decodeEntry, type Entry, EntryError, sha256 } from './entry.ts'
 import { type Environment, mapParallel, storeTimeoutMs } from './environment.ts'
 import { createFreshness } from './freshness.ts'
@@ -24,8 +25,8 @@ import { createWitness, LogViolation } from './witness.ts'
 const recheckMs = 30_000
 const witnessMaxAgeMs = 10_000
 const wholeMaxAgeMs = 300_000
-/** The first look at the whole log leaves the first answers their turn: a long log takes many lists. */
-const firstWholeAfterMs = 1_000
+/** The first look at the whole log leaves a start its turn: a long log takes many lists. */
+const firstWholeAfterMs = 30_000
 const fetchAtOnce = 16
 const listPage = 1_000
 /** A probe that finds an entry looks once more by GET; a list then ends the chase after a busy writer. */
@@ -51,6 +52,8 @@ export interface Log {
   open(): Promise<void>
   /** Sees that what was applied is still there, unless that was seen within 10 s. @throws as `prove` */
   witness(): Promise<void>
+  /** The newest state up to this one in which the project was there; null for none. @throws StoreError, project_stopped */
+  findLastExisting(from: Snapshot): Promise<Snapshot | null>
   /** Applies the entry that this replica has just created. */
   won(entry: Entry, created: { etag: string; started: Moment }, spilled: SpilledPacks): void
   /** Applies the entry that another writer created in a slot. @throws project_stopped */
@@ -318,14 +321,16 @@ export function createLog(options: {
   }
 
   /** Runs what looks at the store; what cannot be stops the project. */
-  const guarded = async (work: () => Promise<void>): Promise<void> => {
+  const guarded = async <Result>(work: () => Promise<Result>): Promise<Result> => {
+    let result: Result
     try {
-      await work()
+      result = await work()
     } catch (error) {
       throw isViolation(error) ? stop(error.message) : error
     }
     // Another look may have stopped the project meanwhile.
     if (stopped) throw stoppedError()
+    return result
   }
 
   /** Sees that the log is what this replica applied, or that a person accepted it without that: then it is opened anew. */
@@ -402,6 +407,7 @@ export function createLog(options: {
       if (isLookDue()) await watch()
     },
     open,
+    findLastExisting: (from) => guarded(() => findLastExisting(options, from)),
     async witness() {
       await open()
       await watch()

@@ -50,8 +50,13 @@ export interface Draft extends View {
   setBranch(branch: string, commit: Oid): void
   /** Deletes a branch; its tip stays reachable through `refs/meta/deleted`, or the tip that this request merged it into. */
   deleteBranch(branch: string): void
-  /** Deletes every branch and tag: the project is gone until it is created again. */
+  /** Deletes every branch and tag: the project is gone until it is created again, or revived. */
   deleteAll(): void
+  /**
+   * Brings a deleted project back as it was: its refs and its format, and with its incarnation every commit of it.
+   * @returns false where there is none to bring back @throws StoreError
+   */
+  revive(): Promise<boolean>
   /**
    * Takes over what an import brings: all branches and tags (others are deleted), whose objects lie in packs that are acknowledged
    * or in the log already. After `begin` it is what the incarnation begins with.

@@ -13,6 +13,7 @@ import { createPlanner, createWriting } from './writing.ts'
 /**
  * Builds the resources of all projects.
  * @param options.newFormat default: format 1
+ * @param options.settle default: a project stays what it was
  * @param options.refuseMigration default: not_supported
  */
 export function createResources(
@@ -24,7 +25,7 @@ export function createResources(
 ): Resources {
   const { repositories, clock } = options
   const planFiles = createPlanner(clock)
-  const rules = { newFormat: () => 1, refuseMigration, ...options }
+  const rules = { newFormat: () => 1, settle: async () => {}, refuseMigration, ...options }
   return {
     ...createProjects(repositories, rules),
     ...createReading(repositories),

@@ -5,7 +5,7 @@ import type { Oid } from '../git/objects.ts'
 import { findRefConflict } from '../git/ref-name.ts'
 import type { Draft, ProjectName, Proof, Repositories } from '../repository/repository.ts'
 import { convertToFolders } from './conversion.ts'
-import { branchRef, deletedRef } from './layout.ts'
+import { branchRef, deletedRef, notFound, projectTip } from './layout.ts'
 import { messageOf } from './message.ts'
 import { metadataFile, projectMetadata, serviceMetadata } from './metadata.ts'
 import { invalidPage, lastPageKey, parsePageSize } from './paging.ts'
@@ -32,6 +32,7 @@ type Projects = Pick<
   | 'updateProject'
   | 'migrateProject'
   | 'deleteProject'
+  | 'undeleteProject'
   | 'createStage'
   | 'deleteStage'
   | 'undeleteStage'
@@ -45,6 +46,8 @@ export interface ProjectRules {
   defaultBranch: string
   /** The format of projects that are created now. */
   newFormat(): number
+  /** Brings a project that is back to a format that projects may have now. */
+  settle(draft: Draft): Promise<void>
   /** Why no project may be moved to format 2 now; null where it may. */
   refuseMigration(): Promise<ServiceError | null>
 }
@@ -88,6 +91,15 @@ export function createProjects(repositories: Repositories, rules: ProjectRules):
       return write(repositories, project, 'delete', context, async (draft) => {
         if (draft.exists) draft.deleteAll()
         return { status: 204 }
+      })
+    },
+
+    undeleteProject(project, context) {
+      return write(repositories, project, 'create', context, async (draft) => {
+        if (draft.exists) throw new ServiceError('project_exists', 'Project already exists')
+        if (!(await draft.revive())) throw notFound('project')
+        await rules.settle(draft)
+        return { status: 204, commit: projectTip(draft) }
       })
     },
 

@@ -160,6 +160,8 @@ export interface Resources {
   /** Moves a project to format 2, where it is not: Keptn's `migrate: true`. */
   migrateProject(project: ProjectName, context: WriteContext): Promise<Outcome>
   deleteProject(project: ProjectName, context: WriteContext): Promise<Outcome>
+  /** Brings a deleted project back as it was. */
+  undeleteProject(project: ProjectName, context: WriteContext): Promise<Outcome>
   createStage(
     scope: Required<Pick<Scope, 'project' | 'stage'>>,
     context: WriteContext,

@@ -1,5 +1,5 @@
 /** Brings a deleted stage back: as the branch that it was, or as the folder that the history still holds. */
-import type { Oid } from '../git/objects.ts'
+import { emptyTreeOid, type Oid } from '../git/objects.ts'
 import type { Draft } from '../repository/repository.ts'
 import { stageTrailer } from './conversion.ts'
 import { branchRef, deletedRef, notFound, projectTip, stagesFolder } from './layout.ts'
@@ -59,7 +59,8 @@ async function findDeletedBranch(draft: Draft, stage: StageName): Promise<Delete
   let oid = draft.refs.get(deletedRef)
   for (let walked = 0; oid !== undefined && walked < maxWalkedCommits; walked++) {
     if (!(await draft.hasCommit(oid))) return null
-    const { parents, message, author } = await draft.readCommit(oid)
+    const { tree: own, parents, message, author } = await draft.readCommit(oid)
+    if (own !== emptyTreeOid || !message.startsWith('deleted ')) return null
     const names = message.trim().split(' ').slice(1)
     const tip: Oid | undefined = parents.at(-1)
     // Which tip was which is told only where one alone was deleted, as every deletion of a stage does.
@@ -67,7 +68,8 @@ async function findDeletedBranch(draft: Draft, stage: StageName): Promise<Delete
       const { tree } = await draft.readCommit(tip)
       return { seconds: author.seconds, tree, tip }
     }
-    oid = names.length < parents.length ? parents[0] : undefined
+    // Before the first deletion stands a tip, which is none.
+    oid = parents[0]
   }
   return null
 }

@@ -33,6 +33,10 @@ test.before(async () => {
       asked = all
       return written(200)
     },
+    async undeleteProject(project) {
+      asked = [project]
+      return { status: 204 }
+    },
     async undeleteStage(scope) {
       asked = [scope]
       return { status: 204 }
@@ -170,6 +174,12 @@ test('a stage is undeleted by its name', async () => {
   const got = await send(app.port, 'POST', '/v1/project/p/stage/s/undelete')
   assert.is(got.status, 204)
   assert.equal(asked, [{ project: 'p', stage: 's' }])
+})
+
+test('a project is undeleted by its name', async () => {
+  const got = await send(app.port, 'POST', '/v1/project/p/undelete')
+  assert.is(got.status, 204)
+  assert.equal(asked, ['p'])
 })
 
 test('a list is not inherited, and says so', async () => {

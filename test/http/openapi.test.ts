@@ -57,6 +57,7 @@ test.before(async () => {
     deleteProject: done,
     createStage: done,
     deleteStage: done,
+    undeleteProject: done,
     undeleteStage: done,
     changeFiles: async () => written(200),
     restore: async () => written(200),

@@ -24,6 +24,7 @@ const needed: [method: string, path: string, needs: Role | 'list', body?: unknow
   ['GET', `${project}/stage`, 'read'],
   ['POST', `${project}/stage`, 'admin', { stageName: 'dev' }],
   ['DELETE', stage, 'admin'],
+  ['POST', `${project}/undelete`, 'admin'],
   ['POST', `${stage}/undelete`, 'admin'],
   ['GET', `${stage}/service`, 'read'],
   ['POST', `${stage}/service`, 'admin', { serviceName: 'carts' }],

@@ -5,7 +5,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 
 import { type Bench, openBench, projectName } from '../support/repositories.ts'
-import { createProject, fileOf, putFile } from '../support/requests.ts'
+import { createProject, deleteProject, fileOf, putFile, request } from '../support/requests.ts'
 import { createTestClock, type TestClock } from '../support/test-clock.ts'
 import { until } from '../support/until.ts'
 
@@ -50,6 +50,36 @@ test('a log that lost its tail stops its project, and no other', async ({ bench,
   assert.is(stop?.project, project)
   assert.match(stop?.reason ?? '', /^entry [56] was applied and is gone$/)
   assert.is(await codeOf(bench.repositories.write(other, putFile('a', 'x'))), 'answered')
+})
+
+test('a deleted project is brought back from entries that follow each other, or not at all', async ({
+  bench,
+}) => {
+  const { repositories } = bench
+  await repositories.write(project, deleteProject())
+  await repositories.write(other, putFile('a.yaml', 'of another'))
+  for (let at = 3; at <= 6; at++) await repositories.write(other, putFile('a.yaml', `${at}`))
+  const revive = request(
+    async (draft) => {
+      const isBack = await draft.revive()
+      return { status: isBack ? 204 : 404 }
+    },
+    { kind: 'create' },
+  )
+  const kept = await readFile(entryPath(bench, 6))
+  for (const bytes of [await readFile(entryPath(bench, 6, 'other')), null]) {
+    // It has applied what is changed behind its back.
+    const replica = bench.another()
+    await replica.read(project, async () => {}, soon)
+    if (bytes === null) await rm(entryPath(bench, 6))
+    else await writeFile(entryPath(bench, 6), bytes)
+    assert.is(await codeOf(replica.write(project, revive)), 'project_stopped')
+    await writeFile(entryPath(bench, 6), kept)
+  }
+  const replica = bench.another()
+  assert.is((await replica.write(project, revive)).status, 204)
+  const { value } = await replica.read(project, (view) => fileOf(view, 'a.yaml'), soon)
+  assert.is(value, 'version 5')
 })
 
 test('the gap of a lost tail is seen though another replica filled it', async ({

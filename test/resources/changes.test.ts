@@ -244,6 +244,72 @@ test('a stage that was deleted in the other format comes back', async ({ on }) =
   assert.is(await get(on, carts, 'a'), '1')
 })
 
+const undeleteProject = (on: Fixture, name = project) =>
+  on.resources.undeleteProject(name.project, writeContext())
+const deleteProject = (on: Fixture) => on.resources.deleteProject(project.project, writeContext())
+
+test('a project that was deleted comes back with its stages, its history and its commits', async ({
+  on,
+}) => {
+  const { commit } = await put(on, carts, { a: '1' }, { message: 'one' })
+  await put(on, carts, { a: '2' }, { message: 'two' })
+  await on.resources.createStage(prod, writeContext())
+  const portrait = () => paths(on, carts)
+  const before = await portrait()
+  const heads = async () => [await headOf(on), await headOf(on, 'dev'), await headOf(on, 'prod')]
+  const headsBefore = await heads()
+  assert.match(await refusal(undeleteProject(on)), 'project_exists')
+  await deleteProject(on)
+  assert.match(await refusal(get(on, carts, 'a')), 'project_not_found')
+  const answer = await undeleteProject(on)
+  assert.equal([answer.status, answer.commit], [204, headsBefore[0]])
+  assert.equal(await portrait(), before)
+  assert.equal(await heads(), headsBefore)
+  assert.is(await get(on, carts, 'a'), '2')
+  assert.is(await get(on, carts, 'a', commit as Oid), '1')
+  const titles = await historyOf(on, carts, 'a')
+  assert.ok(titles.includes('two') && titles.includes('one'), titles.join())
+  await put(on, carts, { a: '3' })
+  assert.is(await get(on, carts, 'a'), '3')
+  assert.match(await refusal(undeleteProject(on, projectScope('never'))), 'project_not_found')
+})
+
+test('a project comes back from behind answers that were kept, and again', async ({ on }) => {
+  await put(on, carts, { a: '1' })
+  for (const round of ['one', 'two']) {
+    await deleteProject(on)
+    for (let at = 0; at < 20; at++) {
+      const idempotency = { key: `${round} ${at}`, digest: '1'.repeat(64) }
+      await on.resources.deleteProject(project.project, writeContext({ idempotency }))
+    }
+    assert.is((await undeleteProject(on)).status, 204)
+    assert.is(await get(on, carts, 'a'), '1')
+  }
+})
+
+test('of two projects of one name the newer comes back, without the commits of the older', async ({
+  on,
+}) => {
+  const { commit } = await put(on, carts, { a: 'old' })
+  await deleteProject(on)
+  await on.resources.createProject(project.project, writeContext())
+  await put(on, project, { b: 'new' })
+  await deleteProject(on)
+  await undeleteProject(on)
+  assert.is(await get(on, project, 'b'), 'new')
+  assert.match(await refusal(get(on, project, 'a', commit as Oid)), 'commit_not_found')
+})
+
+test('a stage that was deleted before its project comes back behind it', async ({ on }) => {
+  await on.resources.createStage(prod, writeContext())
+  await put(on, prod, { a: '1' })
+  await on.resources.deleteStage(prod, writeContext())
+  await deleteProject(on)
+  await undeleteProject(on)
+  await undelete(on, 'prod')
+  assert.is(await get(on, prod, 'a'), '1')
+})
+
 test('stages of a project that was deleted do not come back in the next', async ({ on }) => {
   await on.resources.deleteStage(dev, writeContext())
   await on.resources.deleteProject(project.project, writeContext())

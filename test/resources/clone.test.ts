@@ -64,6 +64,8 @@ whenAble(
     await on.resources.deleteStage(stageScope('prod'), writeContext())
     await on.resources.createStage(stageScope('prod-2'), writeContext())
     await remove(on, stageScope('prod-2'), 'x.git')
+    await on.resources.deleteProject(carts.project, writeContext())
+    await on.resources.undeleteProject(carts.project, writeContext())
     replay(git, join(on.bench.folder, 'store', 'projects', 'p'))
     finish(git, 'main')
     const branches = git.text(['for-each-ref', '--format=%(refname:short)', 'refs/heads']).trim()
