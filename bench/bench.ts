@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util'
 import { type S3Server, startMinio } from '../test/support/servers.ts'
+import { idle } from './idle.ts'
 import { batchLatency, readLatency, writeLatency } from './latency.ts'
 import { longLog } from './long-log.ts'
 import { memory } from './memory.ts'
@@ -36,12 +37,19 @@ const scenarios = [
   batchLatency,
   mixedLoad,
   memory,
+  idle,
   start,
 ]
 const load = { sliceSeconds: 4, warmUpSeconds: 2, rounds: 2 }
-const full: Effort = { ...load, samples: 4_000, starts: 5, entries: 10_000, projects: 1_000 }
+const full: Effort = {
+  ...load,
+  ...{ samples: 4_000, starts: 5, entries: 10_000, projects: 1_000, bystanders: 10_000 },
+}
 const shortLoad = { sliceSeconds: 1, warmUpSeconds: 1, rounds: 1 }
-const quick: Effort = { ...shortLoad, samples: 100, starts: 2, entries: 300, projects: 20 }
+const quick: Effort = {
+  ...shortLoad,
+  ...{ samples: 100, starts: 2, entries: 300, projects: 20, bystanders: 100 },
+}
 const fullRuns = 3
 
 /** Runs what is asked for. @returns the exit code */

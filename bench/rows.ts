@@ -189,6 +189,16 @@ export const rows = [
     aim: 20,
   },
   {
+    name: 'idle-calls',
+    what: 'calls to the store a minute, of a replica that nobody asks: 10,000 projects, 200 of them were active',
+    baseline: '–',
+    unit: 'calls',
+    figure: 'value',
+    better: 'lower',
+    must: 60,
+    aim: 30,
+  },
+  {
     name: 'start',
     what: 'process start to ready, `file:` store, built',
     baseline: '`node -e 0`',

@@ -17,6 +17,8 @@ export interface Effort {
   entries: number
   /** Projects that are read in turn. */
   projects: number
+  /** Projects that lie there while nobody asks for them, but for a few. */
+  bystanders: number
 }
 
 export interface Scenario {
