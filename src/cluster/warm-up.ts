@@ -7,7 +7,9 @@ import type { Observer } from '../observe.ts'
 import { mapParallel } from '../repository/environment.ts'
 import type { ProjectName, Repositories, View } from '../repository/repository.ts'
 
-const atOnce = 4
+const atOnce = 2
+/** Between one project and the next the processor and the store are left to those who serve, for as long as a project took. */
+const restMostMs = 100
 /** Branches of which the newest tree is read; with it come the indexes of packs. */
 const branchesRead = 16
 const followPauseMs = 250
@@ -32,10 +34,13 @@ export async function warmUp(options: {
   const startedMs = clock.monotonicMs()
   const tookMs = () => Math.round(clock.monotonicMs() - startedMs)
   const open = async (project: ProjectName): Promise<boolean> => {
-    const timeoutMs = limitMs - tookMs()
+    const begunMs = tookMs()
+    const timeoutMs = limitMs - begunMs
     if (timeoutMs <= 0) return false
     try {
       await repositories.read(project, readTips, { timeoutMs })
+      const restMs = Math.min(tookMs() - begunMs, restMostMs)
+      await new Promise<void>((resolve) => void clock.schedule(restMs, resolve))
       return true
     } catch {
       return false

@@ -23,6 +23,8 @@ import { createWitness, LogViolation } from './witness.ts'
 const recheckMs = 30_000
 const witnessMaxAgeMs = 10_000
 const wholeMaxAgeMs = 300_000
+/** The first look at the whole log leaves a start its turn: a long log takes many lists. */
+const firstWholeAfterMs = 30_000
 const fetchAtOnce = 16
 const listPage = 1_000
 /** A probe that finds an entry looks once more by GET; a list then ends the chase after a busy writer. */
@@ -77,6 +79,7 @@ export function createLog(options: {
   let snapshot: Snapshot = emptySnapshot
   let outcomes = createOutcomes(null)
   let isOpen = false
+  let opened: Moment | null = null
   let isClosed = false
   let proven: Moment | null = null
   let stopped: Log['stopped'] = null
@@ -204,6 +207,7 @@ export function createLog(options: {
     await followByList(snapshot.seq)
     await compareCache()
     isOpen = true
+    opened = momentOf(clock)
     markProven(started)
     witness.seen(started, checkpoint === null)
   })
@@ -290,15 +294,17 @@ export function createLog(options: {
     if (!isOpen) await guarded(load)
   }
 
-  const isLookDue = () =>
-    witness.ageMs() >= witnessMaxAgeMs / 2 || witness.wholeAgeMs() >= wholeMaxAgeMs
+  const isWholeDue = () =>
+    witness.wholeAgeMs() >= wholeMaxAgeMs && ageMsOf(clock, opened) >= firstWholeAfterMs
+
+  const isLookDue = () => witness.ageMs() >= witnessMaxAgeMs / 2 || isWholeDue()
 
   /** Waits for a look of the witness where the last is too old; begins one ahead of time, so that few wait. */
   const watch = async (): Promise<void> => {
     const ageMs = witness.ageMs()
     if (ageMs >= witnessMaxAgeMs) await guarded(witness.look)
     else if (ageMs >= witnessMaxAgeMs / 2) inBackground(witness.look)
-    if (witness.wholeAgeMs() >= wholeMaxAgeMs) inBackground(witness.lookWhole)
+    if (isWholeDue()) inBackground(witness.lookWhole)
   }
 
   /** A failure to look is no news to anybody: whoever needs the look waits for it and is told. */
