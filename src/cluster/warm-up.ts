@@ -8,7 +8,9 @@ import { mapParallel } from '../repository/environment.ts'
 import type { Repositories, View } from '../repository/repository.ts'
 import { parseProjectName } from '../resources/names.ts'
 
-const atOnce = 4
+const atOnce = 2
+/** Between one project and the next the processor and the store are left to those who serve, for as long as a project took. */
+const restMostMs = 100
 /** Branches of which the newest tree is read; with it come the indexes of packs. */
 const branchesRead = 16
 const followPauseMs = 250
@@ -33,10 +35,12 @@ export async function warmUp(options: {
   const startedMs = clock.monotonicMs()
   const tookMs = () => Math.round(clock.monotonicMs() - startedMs)
   const open = async (project: string): Promise<boolean> => {
-    const timeoutMs = limitMs - tookMs()
+    const begunMs = tookMs()
+    const timeoutMs = limitMs - begunMs
     if (timeoutMs <= 0) return false
     try {
       await repositories.read(parseProjectName(project), readTips, { timeoutMs })
+      await sleep(clock, Math.min(tookMs() - begunMs, restMostMs))
       return true
     } catch {
       return false

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import { type CallOptions, type Store, StoreError } from './store.ts'
 
 /** Whether a store keeps the promises that our correctness stands on; `failures` are sentences for its operator. */
@@ -97,9 +98,11 @@ async function checkRaces(store: Store, place: string, written: string[], option
   const failures = new Set<string>()
   const keys = Array.from({ length: rounds }, (_, round) => `${place}-${round}`)
   written.push(...keys)
-  // One race after the other: a store has other things to do while somebody starts.
+  // One race after the other, and as long a rest: a store has other things to do while somebody starts.
   for (const key of keys) {
+    const startedMs = performance.now()
     for (const failure of await checkRace(store, key, options)) failures.add(failure)
+    await pause(performance.now() - startedMs)
   }
   return [...failures]
 }

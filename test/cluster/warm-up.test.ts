@@ -63,7 +63,7 @@ test('one that cannot be opened is left, and so is what there is no time for', a
     return { value: undefined }
   }
   const told: unknown[] = []
-  const projects = ['broken', 'good', 'slow', 'slow', 'slow', 'slow', 'late']
+  const projects = ['broken', 'good', 'slow', 'slow', 'late']
   const startedMs = performance.now()
   await warmUp({
     repositories: { read } as unknown as Repositories,
@@ -76,8 +76,28 @@ test('one that cannot be opened is left, and so is what there is no time for', a
   assert.ok(performance.now() - startedMs >= 200)
   assert.equal(
     told.map((fields) => (fields as { projects: number; of: number }).projects),
-    [5],
+    [3],
   )
+})
+
+test('between projects it rests for as long as one took, and not for long', async () => {
+  const restsMs: number[] = []
+  const clock = {
+    ...systemClock,
+    schedule(delayMs: number, work: () => void) {
+      restsMs.push(delayMs)
+      return systemClock.schedule(0, work)
+    },
+  }
+  const read = async (project: string) => {
+    await new Promise((resolve) => setTimeout(resolve, project === 'quick' ? 40 : 250))
+  }
+  const repositories = { read } as unknown as Repositories
+  const projects = ['quick', 'slow']
+  await warmUp({ repositories, projects, clock, limitMs: 5_000, observer: silent })
+  const [quick = 0, slow = 0] = restsMs
+  assert.ok(quick >= 39 && quick < 100, `${quick} ms`)
+  assert.is(slow, 100)
 })
 
 test('what was opened is followed for a while, and less and less where nobody writes', async () => {

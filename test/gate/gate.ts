@@ -27,8 +27,6 @@ export interface GateOptions {
   /** How the gateway reaches the replicas: the scenario's own way, or A, unless told. */
   mode?: Mode
   perSecond: number
-  /** POSTs beside the mix. */
-  postsPerSecond?: number
   /** Long requests that are under way at any time, default 4. */
   longRequests?: number
   /** Between the gateway and the replicas, each way; default 0. */
@@ -170,12 +168,11 @@ async function play(parts: {
 }
 
 function loadOf(stand: Stand, options: GateOptions): LoadSettings {
-  const { perSecond, postsPerSecond = 0, longRequests = 4, seed } = options
+  const { perSecond, longRequests = 4, seed } = options
   const named = (kind: string, count: number) =>
     Array.from({ length: count }, (_, index) => `${kind}-${index}`)
   return {
     perSecond,
-    postsPerSecond,
     seed,
     gatewayUrl: stand.gateway.url,
     serviceUrl: stand.layer4.url,

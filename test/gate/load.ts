@@ -26,8 +26,6 @@ export interface LoadSettings {
   perSecond: number
   /** Nothing but POSTs, which nobody on the way would send twice. */
   postsOnly?: boolean
-  /** POSTs beside the mix, default none. */
-  postsPerSecond?: number
   ledgerPath: string
   seed: number
 }
@@ -55,8 +53,7 @@ const perFolder = 40
 
 /** Loads until told to stop, then waits for what is under way. */
 export async function runLoad(settings: LoadSettings, stop: Promise<unknown>) {
-  const { gatewayUrl, serviceUrl, scope, projects, postsPerSecond = 0 } = settings
-  const perSecond = settings.perSecond + postsPerSecond
+  const { gatewayUrl, serviceUrl, scope, projects, perSecond } = settings
   const chance = chanceOf(settings.seed)
   const keeping = new Agent({ keepAlive: true })
   const closing = new Agent({ keepAlive: false })
@@ -151,9 +148,8 @@ export async function runLoad(settings: LoadSettings, stop: Promise<unknown>) {
 
   /** Two thirds POST, a fifth GET of what was just written, the rest PUT and DELETE. */
   function arrive(): Promise<void> {
-    const isBeside = chance.happens(postsPerSecond / perSecond)
     const draw = chance.fraction()
-    if (isBeside || settings.postsOnly || draw < 0.667) return post()
+    if (settings.postsOnly || draw < 0.667) return post()
     return draw < 0.867 ? get() : rewrite()
   }
 

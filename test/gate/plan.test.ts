@@ -32,10 +32,10 @@ test('no flag is the short run: mode A and mode B', () => {
 test('the long run judges latencies and counts POSTs', () => {
   const { runs, least } = plan('--long')
   assert.equal(
-    runs.map(({ mode, quiet }) => [mode, quiet]),
+    runs.map(({ mode, perSecond, quiet }) => [mode, perSecond, quiet]),
     [
-      ['A', true],
-      ['B', true],
+      ['A', 60, true],
+      ['B', 100, true],
     ],
   )
   assert.is(least.posts, 100_000)

@@ -7,8 +7,8 @@ import { run, tryRun } from './run.ts'
 
 /** The release before this tree's, the newest that knows no format 2. Nothing else names it. */
 export const previous = {
-  name: 'v0.1.5',
-  commit: '3293be16eb2cd8c36fd1aa2ff59eb38a1c23a63b',
+  name: 'v0.1.6',
+  commit: '0dff2408893e7d479aaca614d7a8b39cba0bdc9f',
 } as const
 
 export interface PreviousBuild {
