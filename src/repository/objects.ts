@@ -70,8 +70,6 @@ export function createObjects(
   let recent = new Map<Oid, { object: EntryObject; incarnation: number }>()
   let segments: SegmentPack[] = []
   let spilled: { info: SpilledInfo; pack: Pack }[] = []
-  /** Both, oldest first. */
-  let packs: Pack[] = []
   let rolling: Promise<void> = Promise.resolve()
   let joining: Promise<void> = Promise.resolve()
   let generation = 0
@@ -98,14 +96,8 @@ export function createObjects(
     return { info, pack }
   }
 
-  const sortPacks = () => {
-    packs = [
-      ...segments.map((pack) => ({ seq: pack.info.to, pack })),
-      ...spilled.map(({ info, pack }) => ({ seq: info.seq, pack })),
-    ]
-      .sort((left, right) => left.seq - right.seq)
-      .map(({ pack }) => pack)
-  }
+  const findKnowing = (oid: Oid): Pack | undefined =>
+    segments.find((pack) => pack.knows(oid)) ?? spilled.find(({ pack }) => pack.knows(oid))?.pack
 
   /** Rolls entries away; they stay readable where they are until their pack is. */
   const roll = (entries: Entry[]) => {
@@ -115,7 +107,6 @@ export function createObjects(
       const segment = rollSegment(entries)
       if (before !== generation) return
       segments.push(openWeighed(segment.info, segment))
-      sortPacks()
       for (const entry of entries) {
         weightBytes -= entry.bytes.length
         for (const object of entry.objects) {
@@ -157,7 +148,6 @@ export function createObjects(
         if (before !== generation) return
         segments.splice(found.at, found.count, openWeighed(joined.info, joined))
         for (const { indexBytes } of parts) weightBytes -= indexBytes
-        sortPacks()
       })
     }
   }
@@ -184,11 +174,20 @@ export function createObjects(
   }
 
   const findInPacks = async (oid: Oid): Promise<GitObject | null> => {
-    for (const pack of packs) if (pack.knows(oid)) return pack.read(oid)
-    await holdsAny(packs, oid)
+    const knowing = findKnowing(oid)
+    if (knowing) return knowing.read(oid)
+    await isInPacks(oid)
     // A segment may have been rolled while the indexes were read.
-    for (const pack of packs) if (pack.knows(oid)) return pack.read(oid)
-    return recent.get(oid)?.object ?? null
+    return findKnowing(oid)?.read(oid) ?? recent.get(oid)?.object ?? null
+  }
+
+  /**
+   * Segments have whole indexes and are few. A small pack that an entry spilled is fetched and inflated to know what it holds, which
+   * mostly is the content of one large file; there may be as many as there were uploads.
+   */
+  const isInPacks = async (oid: Oid, isWanted = (_: Pack) => true): Promise<boolean> => {
+    if (await holdsAny(segments.filter(isWanted), oid)) return true
+    return holdsAny(spilled.map(({ pack }) => pack).filter(isWanted), oid)
   }
 
   /** What is asked for was mostly written lately, so the indexes of older packs are left alone for as long as may be. */
@@ -225,7 +224,6 @@ export function createObjects(
         const content = contents?.get(info.name)
         const one = openSpilled({ ...info, seq: entry.seq, incarnation }, content)
         spilled.push(one)
-        packs.push(one.pack)
         for (const object of content?.objects ?? []) remember(object)
       }
       if (isFull(tail)) roll(tail.splice(0))
@@ -233,7 +231,6 @@ export function createObjects(
     restore(fromSegments, fromSpilled) {
       segments = fromSegments.map((info) => openWeighed(info))
       spilled = fromSpilled.map((info) => openSpilled(info))
-      sortPacks()
     },
     readTree: async (oid) => treeOf(await find(oid)),
     readCommit: async (oid) => commitOf(await find(oid)),
@@ -243,13 +240,13 @@ export function createObjects(
       return object.content
     },
     peel,
-    knows: (oid) => recent.has(oid) || packs.some((pack) => pack.knows(oid)),
+    knows: (oid) => recent.has(oid) || findKnowing(oid) !== undefined,
     async hasCommit(oid, incarnation) {
       const isHere = recent.get(oid)
       if (isHere?.incarnation === incarnation) return isHere.object.type === 'commit'
       await waitForPack()
-      const own = packs.filter((pack) => pack.incarnation === incarnation)
-      return (await holdsAny(own, oid)) && (await find(oid)).type === 'commit'
+      const isOwn = (pack: Pack) => pack.incarnation === incarnation
+      return (await isInPacks(oid, isOwn)) && (await find(oid)).type === 'commit'
     },
     get spilled() {
       return spilled.map(({ info }) => info)
@@ -262,7 +259,6 @@ export function createObjects(
       weightBytes = 0
       tail = []
       recent = new Map()
-      packs = []
       segments = []
       spilled = []
     },

@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert'
 import type { Oid } from '../../src/git/objects.ts'
 import type { Repositories } from '../../src/repository/repository.ts'
 import type { SegmentInfo } from '../../src/repository/segment.ts'
+import { chanceOf } from '../support/chance.ts'
 import { createFaultyStore } from '../support/faulty-store.ts'
 import { type Bench, openBench, projectName } from '../support/repositories.ts'
 import { createProject, deleteProject, fileOf, putFile } from '../support/requests.ts'
@@ -182,6 +183,27 @@ test('what was written lately is read without the indexes of a long history', as
   assert.is(value, 'late')
   const indexes = store.calls.filter(({ kind, key }) => kind === 'get' && key.endsWith('.idx'))
   assert.is(indexes.length, 8)
+})
+
+test('what is old is found without the packs of large files that came since', async ({
+  bench,
+  commits,
+}) => {
+  const { repositories } = bench
+  const chance = chanceOf(1)
+  for (let at = 0; at < 10; at++) {
+    await repositories.write(project, putFile(`large-${at}`, chance.bytes(100_000)))
+  }
+  const store = createFaultyStore(bench.store)
+  const replica = bench.another({ store })
+  const at = commits[0] as Oid
+  const { value } = await replica.read(project, (view) => fileOf(view, 'a.yaml', at), {
+    ...soon,
+    at,
+  })
+  assert.is(value, 'version 1')
+  const fetched = store.calls.filter(({ key }) => key.startsWith('projects/sockshop/packs/'))
+  assert.equal(fetched, [])
 })
 
 test('a long log has few packs, and each of them can be made again from the log', async ({
