@@ -49,16 +49,23 @@ async function startAmid(place: Place, { projects }: Effort): Promise<Subject> {
   return place.startService({ bucket, env, nodeFlags })
 }
 
-/** @returns how many files were written, at least one */
+/** As raw bytes and as JSON by turns. @returns how many files were written, at least one of each */
 async function uploadUntil({ url }: Subject, isOver: () => boolean): Promise<number> {
   for (let count = 1; ; count++) {
+    const isRaw = count % 2 === 1
     const answer = await fetch(`${url}/v1/project/many-1/resource/large-${count % 2}.bin`, {
       method: 'PUT',
-      headers: { 'content-type': 'application/octet-stream' },
-      body: randomBytes(uploadBytes),
+      headers: { 'content-type': isRaw ? 'application/octet-stream' : 'application/json' },
+      body: isRaw ? randomBytes(uploadBytes) : jsonOf(uploadBytes),
     })
     if (!answer.ok) throw new Error(`an upload: ${answer.status} ${await answer.text()}`)
     await answer.arrayBuffer()
-    if (isOver()) return count
+    if (isOver() && !isRaw) return count
   }
+}
+
+/** A body of so many bytes at the most. */
+function jsonOf(sizeBytes: number): string {
+  const content = randomBytes(Math.floor(((sizeBytes - 100) * 3) / 4))
+  return JSON.stringify({ resourceContent: content.toString('base64') })
 }
