@@ -3,16 +3,31 @@
  * from the first moment, as process 1 too.
  *
  * Exit codes: 0 done, 1 a setting is wrong or the service failed, 2 it was called wrongly, 78 this build cannot handle what the
- * store holds; those of `migrate` and `accept-restore` are told there, those of `import` and `export` in `transfer.ts`.
+ * store holds; those of `migrate`, `verify` and `accept-restore` are told there, those of `import` and `export` in `transfer.ts`.
  */
 import type { Migration } from './cluster/migration.ts'
 import { onFirstSignal } from './lifecycle.ts'
 
-const verbs = ['serve', 'migrate', 'accept-restore', 'import', 'export', 'help', 'version'] as const
+const verbs = [
+  'serve',
+  'migrate',
+  'verify',
+  'accept-restore',
+  'import',
+  'export',
+  'help',
+  'version',
+] as const
 type Verb = (typeof verbs)[number]
 
 /** Verbs that judge what stands behind them themselves. */
-const withWords = new Set<Verb | undefined>(['migrate', 'accept-restore', 'import', 'export'])
+const withWords = new Set<Verb | undefined>([
+  'migrate',
+  'verify',
+  'accept-restore',
+  'import',
+  'export',
+])
 
 const aliases = new Map<string, Verb>([
   ['--help', 'help'],
@@ -39,6 +54,11 @@ const run: Record<Verb, (words: string[], build: Build) => Promise<void>> = {
     const { migrate } = await import('./migrate.ts')
     const migrations = await build.migrations()
     process.exit(await migrate({ words, environment: process.env, stop, migrations }))
+  },
+  async verify(words) {
+    const stop = signalled()
+    const { verify } = await import('./verify.ts')
+    process.exit(await verify({ words, environment: process.env, stop }))
   },
   async 'accept-restore'(words, build) {
     const { acceptRestoreVerb } = await import('./accept-restore.ts')

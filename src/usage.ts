@@ -9,6 +9,7 @@ Verbs
   migrate expand       prepares the store for this build; before a new build starts to serve, and as often as you like
   migrate status       tells formats, replicas and who blocks
   migrate to <format>  takes every project to a format, up or down
+  verify               reads everything back, and says what is not as it has to be
   accept-restore       lets a project go on whose log lost entries in the bucket
   import               brings a repository in as a project, with its whole history
   export               writes a project as a bare repository
@@ -23,12 +24,19 @@ Flags of migrate
   --rate <n>             (to) conversions a second, 20 unless told
   --wait <seconds>       (to) waits so long for replicas that cannot handle the format, 0 unless told
 
+Flags of verify
+  --project <name>       only this project
+  --repair-checkpoints   makes damaged checkpoints again of the log, or removes them
+  --json                 one line of JSON on stdout
+
+  It exits with 0 all is well, 1 something is not, 2 failed.
+
 Flags of accept-restore
   --project <name>       which project
   --json                 one line of JSON on stdout
   --dry-run              only says what is there, and what would become of it
 
-  Both exit with 0 done, 1 more to do, 2 failed, 3 refused; to run them again is always right.
+  It and migrate exit with 0 done, 1 more to do, 2 failed, 3 refused; to run them again is always right.
 
 Flags of import and export
   --project <name>          one project

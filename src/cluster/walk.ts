@@ -18,7 +18,9 @@ export interface Found {
 }
 
 /** Names of all projects that were ever created. @throws store_unavailable */
-export async function listProjects(repositories: Repositories): Promise<ProjectName[]> {
+export async function listProjects(
+  repositories: Pick<Repositories, 'listNames'>,
+): Promise<ProjectName[]> {
   const names: ProjectName[] = []
   for (let more = true; more; ) {
     const after = names.at(-1)

@@ -37,7 +37,7 @@ export interface NewCheckpoint extends Omit<Checkpoint, 'segments'> {
   segments: readonly KeptSegment[]
 }
 
-interface CheckpointFile {
+export interface CheckpointFile {
   version: number
   storeId: string
   seq: number
@@ -46,16 +46,21 @@ interface CheckpointFile {
   spilled: SpilledInfo[]
 }
 
-interface Place {
-  environment: Environment
+/** What it takes to read them. */
+export interface ReadingPlace {
+  environment: Pick<Environment, 'store' | 'storeId'>
   keys: ProjectKeys
+}
+
+interface Place extends ReadingPlace {
+  environment: Environment
 }
 
 /**
  * Finds the newest checkpoint that matches the log.
  * @returns null where there is none
  */
-export async function findCheckpoint(place: Place): Promise<Checkpoint | null> {
+export async function findCheckpoint(place: ReadingPlace): Promise<Checkpoint | null> {
   const { keys } = place
   const listed = await listCheckpoints(place)
   for (const { key } of listed.objects.reverse()) {
@@ -86,16 +91,9 @@ export function createCheckpointWriter(place: Place): CheckpointWriter {
   const uploaded = new Set<string>()
 
   const upload = async (segment: Segment) => {
-    const { info } = segment
-    if (info.outcomes) {
-      await put(keys.checkpointOutcomes(info.outcomes.sha256), segment.outcomes)
-    }
-    await put(keys.checkpointPack(info.sha256), segment.pack)
-    await put(keys.checkpointIndex(info.sha256), segment.index)
-    uploaded.add(info.sha256)
+    await putSegment(place, segment)
+    uploaded.add(segment.info.sha256)
   }
-
-  const put = (key: string, body: Buffer) => store.put(key, body, { timeoutMs: 4 * storeTimeoutMs })
 
   /** The index is uploaded last, so where it lies the rest lies too. */
   const isUploaded = async (info: SegmentInfo) => {
@@ -148,15 +146,28 @@ export function createCheckpointWriter(place: Place): CheckpointWriter {
         packs: segments.map(({ info }) => info),
         spilled,
       }
-      await put(keys.checkpoint(seq, random.uuid()), encodeCheckpoint(file))
+      await put(place, keys.checkpoint(seq, random.uuid()), encodeCheckpoint(file))
       await prune()
     },
   }
 }
 
+/** Puts a segment beside the checkpoints. */
+export async function putSegment(place: ReadingPlace, segment: Segment): Promise<void> {
+  const { info, pack, index, outcomes } = segment
+  const { keys } = place
+  if (info.outcomes) await put(place, keys.checkpointOutcomes(info.outcomes.sha256), outcomes)
+  await put(place, keys.checkpointPack(info.sha256), pack)
+  await put(place, keys.checkpointIndex(info.sha256), index)
+}
+
+async function put({ environment }: ReadingPlace, key: string, body: Buffer): Promise<void> {
+  await environment.store.put(key, body, { timeoutMs: 4 * storeTimeoutMs })
+}
+
 /** Reads the keyed outcomes of segments, as many as are state, oldest first. */
 export async function loadOutcomes(
-  place: Place,
+  place: ReadingPlace,
   segments: readonly SegmentInfo[],
 ): Promise<KeyedOutcome[]> {
   const wanted: SegmentInfo[] = []
@@ -185,7 +196,7 @@ export async function loadOutcomes(
  * Makes a segment again from the log, a few entries at a time: it may be one of thousands.
  * @throws Error where the log no longer gives the same
  */
-export async function remakeSegment(place: Place, info: SegmentInfo): Promise<Segment> {
+export async function remakeSegment(place: ReadingPlace, info: SegmentInfo): Promise<Segment> {
   const parts: Segment[] = []
   for await (const entries of fetchEntries(place, info)) parts.push(rollSegment(entries))
   const segment = joinSegments(parts)
@@ -195,7 +206,7 @@ export async function remakeSegment(place: Place, info: SegmentInfo): Promise<Se
   return segment
 }
 
-async function* fetchEntries(place: Place, info: SegmentInfo): AsyncGenerator<Entry[]> {
+async function* fetchEntries(place: ReadingPlace, info: SegmentInfo): AsyncGenerator<Entry[]> {
   for (let from = info.from; from <= info.to; from += segmentMaxEntries) {
     const count = Math.min(segmentMaxEntries, info.to - from + 1)
     const seqs = Array.from({ length: count }, (_, at) => from + at)
@@ -208,7 +219,7 @@ async function* fetchEntries(place: Place, info: SegmentInfo): AsyncGenerator<En
 }
 
 /** Checkpoints, oldest first; a busy project has more than a page of those that are not old enough to go. */
-async function listCheckpoints({ environment, keys }: Place) {
+export async function listCheckpoints({ environment, keys }: ReadingPlace) {
   const { checkpointPrefix: prefix } = keys
   const found: ListedObject[] = []
   for (let startAfter = ''; ; ) {
@@ -224,7 +235,11 @@ async function listCheckpoints({ environment, keys }: Place) {
   }
 }
 
-async function readCheckpoint(place: Place, key: string): Promise<CheckpointFile | null> {
+/** @returns null for one that is absent, damaged, or of another bucket */
+export async function readCheckpoint(
+  place: ReadingPlace,
+  key: string,
+): Promise<CheckpointFile | null> {
   return parseCheckpoint(await fetch(place, key), place.environment.storeId)
 }
 
@@ -241,7 +256,7 @@ function parseCheckpoint(bytes: Buffer | null, storeId: string): CheckpointFile 
   return file.version === version && file.storeId === storeId ? file : null
 }
 
-async function fetch({ environment }: Place, key: string): Promise<Buffer | null> {
+async function fetch({ environment }: ReadingPlace, key: string): Promise<Buffer | null> {
   const object = await environment.store.get(key, { timeoutMs: storeTimeoutMs })
   return object === null || object === 'not-modified' ? null : object.body
 }

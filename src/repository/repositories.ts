@@ -248,28 +248,9 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
         leave(name, project)
       }
     },
-    async listNames({ after, limit, signal }) {
+    async listNames(page) {
       try {
-        let startAfter =
-          after === undefined ? undefined : `${projectsPrefix}${escapeProject(after)}/`
-        for (;;) {
-          const page = await store.list({
-            prefix: projectsPrefix,
-            // Behind every key that the project may have.
-            ...(startAfter !== undefined && { startAfter: `${startAfter}\u{10FFFF}` }),
-            delimiter: '/',
-            limit,
-            timeoutMs: storeTimeoutMs,
-            ...(signal && { signal }),
-          })
-          const names = page.prefixes.flatMap((prefix) => {
-            const name = unescapeProject(prefix.slice(projectsPrefix.length, -1))
-            return name === null ? [] : [name]
-          })
-          // A page may hold nothing but folders that are no project's.
-          if (names.length > 0 || page.next === null) return { names, more: page.next !== null }
-          startAfter = page.next
-        }
+        return await listNames(store, page)
       } catch (error) {
         throw readError('the list of projects', error)
       }
@@ -284,6 +265,32 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
       for (const { log } of projects.values()) log.close()
       await environment.cache?.close()
     },
+  }
+}
+
+/** One page of the names of projects in a store. @see Repositories.listNames @throws StoreError */
+export async function listNames(
+  store: Store,
+  { after, limit, signal }: Parameters<Repositories['listNames']>[0],
+): ReturnType<Repositories['listNames']> {
+  let startAfter = after === undefined ? undefined : `${projectsPrefix}${escapeProject(after)}/`
+  for (;;) {
+    const page = await store.list({
+      prefix: projectsPrefix,
+      // Behind every key that the project may have.
+      ...(startAfter !== undefined && { startAfter: `${startAfter}\u{10FFFF}` }),
+      delimiter: '/',
+      limit,
+      timeoutMs: storeTimeoutMs,
+      ...(signal && { signal }),
+    })
+    const names = page.prefixes.flatMap((prefix) => {
+      const name = unescapeProject(prefix.slice(projectsPrefix.length, -1))
+      return name === null ? [] : [name]
+    })
+    // A page may hold nothing but folders that are no project's.
+    if (names.length > 0 || page.next === null) return { names, more: page.next !== null }
+    startAfter = page.next
   }
 }
 

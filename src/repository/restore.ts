@@ -50,9 +50,12 @@ export interface Findings {
   missingPacks: string[]
 }
 
+/** Told of an entry that is intact, and how many there are about. */
+type OnEntry = (entry: Entry, total: number) => Promise<void>
+
 /** Reads a whole log, and changes nothing. @throws StoreError */
-export async function inspectLog(place: Place): Promise<Findings> {
-  return (await inspect(place)).findings
+export async function inspectLog(place: Place, onEntry?: OnEntry): Promise<Findings> {
+  return (await inspect(place, onEntry)).findings
 }
 
 /**
@@ -166,6 +169,7 @@ function restoreEntry(
 
 async function inspect(
   place: Place,
+  onEntry?: OnEntry,
 ): Promise<{ findings: Findings; tail: Snapshot; strays: Map<number, Buffer> }> {
   const { keys } = place
   const listed = new Set<number>()
@@ -193,6 +197,7 @@ async function inspect(
       tail = step.tail
       if (entry.transaction.kind === 'restore') acceptedAt = tail.seq
       for (const { name, bytes } of entry.transaction.packs) packs.set(name, bytes)
+      await onEntry?.(entry, listed.size)
     }
   }
   const strays = new Map<number, Buffer>()

@@ -1,7 +1,7 @@
 /** What a repository is to Keptn: its default branch, its structure, its stages; and what of it will not be served. */
 import { refListMaxBytes, refListSizeBytes } from '../git/bundle.ts'
 import { fromByteString } from '../git/bytes.ts'
-import { type Oid, parseOid, type TreeEntry } from '../git/objects.ts'
+import { type Oid, parseOid, submoduleMode, type TreeEntry } from '../git/objects.ts'
 import { branchRef, stagesFolder } from '../resources/layout.ts'
 import { maxMetadataBytes, metadataFile, readMetadata } from '../resources/metadata.ts'
 import { isStageName } from '../resources/names.ts'
@@ -174,7 +174,7 @@ async function countLinks(git: Git, { view, refs }: Source, notes: string[]): Pr
   const tips = [...refs].filter(([ref]) => ref.startsWith(branchRef(''))).map(([, oid]) => oid)
   for (const tip of new Set(tips)) {
     const tree = await listTree(git, view, tip, ['-r'])
-    for (const { mode } of tree.values()) if (mode === '120000' || mode === '160000') count++
+    for (const { mode } of tree.values()) if (mode === '120000' || mode === submoduleMode) count++
   }
   if (count > 0) notes.push(`${count} symbolic links and submodules are kept, and not served`)
 }

@@ -1,0 +1,123 @@
+/**
+ * The verb `verify`: reads everything back that projects are made of, and says what is not as it has to be, and what to do about it.
+ * It takes no lock and changes nothing, unless it is told to put checkpoints right.
+ */
+import { setMaxListeners } from 'node:events'
+import { parseArgs } from 'node:util'
+import { openStore } from './adapters.ts'
+import { listProjects } from './cluster/walk.ts'
+import type { Config, Environment } from './config.ts'
+import { sentence } from './errors.ts'
+import { createProgressLine } from './progress-line.ts'
+import { projectKeys } from './repository/keys.ts'
+import { listNames } from './repository/repositories.ts'
+import type { ProjectName } from './repository/repository.ts'
+import { type Problem, type Verified, verifyProject } from './repository/verify.ts'
+import { parseProjectName } from './resources/names.ts'
+import { fail, reach, runOnce } from './verb.ts'
+
+interface Command {
+  /** Null for all. */
+  project: ProjectName | null
+  json: boolean
+  repairs: boolean
+}
+
+interface Report extends Verified {
+  project: ProjectName
+}
+
+/**
+ * Runs the verb to its end.
+ * @param options.stop ends it between two projects, or two entries
+ * @returns the exit code: 0 all is well, 1 something is not, 2 failed or called wrongly
+ */
+export async function verify(options: {
+  /** What stands behind the verb. */
+  words: readonly string[]
+  environment: Environment
+  stop: Promise<unknown>
+}): Promise<number> {
+  const command = parseCommand(options.words)
+  if (typeof command === 'string') return fail(`verify: ${command}`)
+  const ended = new AbortController()
+  setMaxListeners(0, ended.signal)
+  void options.stop.then(() => ended.abort(new Error('interrupted')))
+  return runOnce(options.environment, {
+    async work({ config }) {
+      const reports = await run(command, config, ended.signal)
+      if (command.json) {
+        process.stdout.write(`${JSON.stringify({ verb: 'verify', projects: reports })}\n`)
+      }
+      return reports.every(({ problems }) => problems.length === 0) ? 0 : 1
+    },
+    failure: (reason) => `verify: failed: ${reason}`,
+  })
+}
+
+/** @returns the command, or a sentence that says what is wrong with it */
+function parseCommand(words: readonly string[]): Command | string {
+  try {
+    const { values } = parseArgs({
+      args: [...words],
+      options: {
+        project: { type: 'string' },
+        json: { type: 'boolean', default: false },
+        'repair-checkpoints': { type: 'boolean', default: false },
+      },
+    })
+    const project = values.project === undefined ? null : parseProjectName(values.project)
+    return { project, json: values.json, repairs: values['repair-checkpoints'] }
+  } catch (error) {
+    return sentence(error)
+  }
+}
+
+async function run(
+  { project, json, repairs }: Command,
+  config: Config,
+  signal: AbortSignal,
+): Promise<Report[]> {
+  const store = await openStore(config)
+  const line = createProgressLine(process.stderr)
+  try {
+    const { storeId } = await reach(store, { probe: false, signal })
+    const names =
+      project === null
+        ? await listProjects({ listNames: (page) => listNames(store, page) })
+        : [project]
+    const reports: Report[] = []
+    for (const name of names) {
+      const verified = await verifyProject({
+        place: { environment: { store, storeId }, keys: projectKeys(name) },
+        repairs,
+        onProgress(visited, total) {
+          signal.throwIfAborted()
+          line.show({ what: name, visited, total, unit: ' entries' })
+        },
+      })
+      line.end()
+      reports.push({ project: name, ...verified })
+      if (!json) tellProject(name, verified)
+    }
+    if (project !== null && reports[0]?.entries === 0)
+      throw new Error(`there is no project ${project}`)
+    return reports
+  } finally {
+    line.end()
+    await store.close()
+  }
+}
+
+function tellProject(name: ProjectName, verified: Verified): void {
+  const { entries, objects, spilledPacks, checkpoints, problems, repaired } = verified
+  const held = `${entries} entries, ${objects} objects, ${spilledPacks} packs, ${checkpoints} checkpoints`
+  const word = problems.length === 0 ? 'all is well' : `${problems.length} problems`
+  process.stdout.write(`${name}: ${word}: ${held}\n`)
+  for (const { object, problem } of repaired) {
+    process.stdout.write(`  ${object} ${problem}: put right\n`)
+  }
+  for (const one of problems) process.stderr.write(`  ${inWords(one)}\n`)
+}
+
+const inWords = ({ object, problem, remedy }: Problem) => `${object}: ${problem}; ${remedy}`

@@ -1,0 +1,71 @@
+import { rmSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { makeFolder, removeFolder, startProcess } from '../support/processes.ts'
+import { mainFile, startService } from '../support/service.ts'
+
+const test = suite('verify')
+
+let folder: string
+test.before(async () => {
+  folder = makeFolder('verify')
+  const { url, process: service } = await startService({ folder })
+  for (const projectName of ['shop', 'other']) {
+    const answer = await fetch(`${url}/v1/project`, {
+      method: 'POST',
+      body: JSON.stringify({ projectName }),
+    })
+    assert.is(answer.status, 204)
+  }
+  await service.kill()
+})
+test.after(() => removeFolder(folder))
+
+/** Runs the verb to its end. */
+async function verify(words = '') {
+  const flags = words.split(' ').filter(Boolean)
+  const child = startProcess(process.execPath, [mainFile, 'verify', ...flags], { cwd: folder })
+  const exit = await child.ended()
+  return { exit, output: child.output() }
+}
+
+const entry = (project: string) =>
+  join(folder, 'data', 'store', 'projects', project, 'log', `${'1'.padStart(20, '0')}.bundle`)
+
+test('what is sound is told, project by project', async () => {
+  const { exit, output } = await verify()
+  assert.is(exit, 0, output)
+  assert.match(output, 'other: all is well: 1 entries')
+  assert.match(output, 'shop: all is well: 1 entries')
+})
+
+test('one project, as JSON', async () => {
+  const { exit, output } = await verify('--project shop --json')
+  assert.is(exit, 0, output)
+  const [told = ''] = /^\{.*\}$/m.exec(output) ?? []
+  const { verb, projects } = JSON.parse(told)
+  assert.equal([verb, projects.length], ['verify', 1])
+  assert.equal([projects[0].project, projects[0].entries, projects[0].problems], ['shop', 1, []])
+})
+
+test('what is wrong has a name and a remedy, and the exit code says so', async () => {
+  truncateSync(entry('shop'), 100)
+  const { exit, output } = await verify()
+  assert.is(exit, 1, output)
+  assert.match(output, 'other: all is well')
+  assert.match(output, 'shop: 1 problems')
+  assert.match(
+    output,
+    /projects\/shop\/log\/0+1\.bundle: entry 1 cannot be read: .*; bring it back/,
+  )
+  rmSync(entry('shop'))
+})
+
+test('what is called wrongly is told', async () => {
+  assert.is((await verify('--project none')).exit, 2)
+  assert.match((await verify('--project none')).output, 'there is no project none')
+  assert.is((await verify('--nothing')).exit, 2)
+})
+
+test.run()
