@@ -7,8 +7,8 @@ import { run, tryRun } from './run.ts'
 
 /** The release before this tree's, the newest that knows no format 2. Nothing else names it. */
 export const previous = {
-  name: 'v0.1.6',
-  commit: '0dff2408893e7d479aaca614d7a8b39cba0bdc9f',
+  name: 'v0.1.7',
+  commit: 'eb04f64aff37b392c50b194e5cd573ffc268df5d',
 } as const
 
 export interface PreviousBuild {
