@@ -114,7 +114,9 @@ export function createMembership(options: MembershipOptions): Membership {
     }
   }
 
+  /** A heart that beats ahead of time, while it beats, must not go on as two: only one would stop. */
   const schedule = () => {
+    cancelBeat()
     cancelBeat = clock.schedule(times.heartbeatMs, beatNow)
   }
 

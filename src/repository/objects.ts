@@ -4,10 +4,12 @@
  */
 import type { Commit, GitObject, Oid, Tree } from '../git/objects.ts'
 import type { Entry, EntryObject } from './entry.ts'
-import { mapParallel } from './environment.ts'
 import { type CachedObject, commitOf, treeOf } from './object-cache.ts'
 import { openSegment, openSpilledPack, type Pack, type PackPlace, single } from './packs.ts'
 import { isFull, rollSegment, type Segment, type SegmentInfo, type SpilledInfo } from './segment.ts'
+
+/** Indexes that are asked for one object at the same time. */
+const indexesAtOnce = 8
 
 export interface Objects {
   /** Takes in the next entry of the log, with the packs that its writer has at hand. */
@@ -47,7 +49,9 @@ export function createObjects(
   /** Entries that no segment holds yet, and their objects. */
   let tail: Entry[] = []
   let recent = new Map<Oid, { object: EntryObject; incarnation: number }>()
-  let packs: Pack[] = []
+  /** Packs of segments, and those that entries spilled, each oldest first. */
+  let rolledPacks: Pack[] = []
+  let spilledPacks: Pack[] = []
   let segments: SegmentInfo[] = []
   let spilled: SpilledInfo[] = []
   let rolling: Promise<void> = Promise.resolve()
@@ -62,7 +66,7 @@ export function createObjects(
       const segment = rollSegment(entries)
       if (before !== generation) return
       segments.push(segment.info)
-      packs.push(openSegment(place, segment.info, segment))
+      rolledPacks.push(openSegment(place, segment.info, segment))
       for (const entry of entries) {
         for (const object of entry.objects) {
           if (recent.get(object.oid)?.object === object) recent.delete(object.oid)
@@ -97,14 +101,34 @@ export function createObjects(
   }
 
   const findInPacks = async (oid: Oid): Promise<GitObject | null> => {
-    for (const pack of packs) if (pack.knows(oid)) return pack.read(oid)
-    await loadIndexes(oid)
+    const knowing = findKnowing(oid)
+    if (knowing) return knowing.read(oid)
+    await isInPacks(oid)
     // A segment may have been rolled while the indexes were read.
-    for (const pack of packs) if (pack.knows(oid)) return pack.read(oid)
-    return recent.get(oid)?.object ?? null
+    return findKnowing(oid)?.read(oid) ?? recent.get(oid)?.object ?? null
   }
 
-  const loadIndexes = (oid: Oid) => mapParallel([...packs].reverse(), 16, (pack) => pack.holds(oid))
+  const findKnowing = (oid: Oid): Pack | undefined =>
+    rolledPacks.find((pack) => pack.knows(oid)) ?? spilledPacks.find((pack) => pack.knows(oid))
+
+  /**
+   * Segments have whole indexes. A pack that an entry spilled is fetched and inflated to know what it holds, which mostly is the
+   * content of one large file; there may be as many as there were uploads.
+   */
+  const isInPacks = async (oid: Oid, isWanted = (_: Pack) => true): Promise<boolean> => {
+    if (await holdsAny(rolledPacks.filter(isWanted), oid)) return true
+    return holdsAny(spilledPacks.filter(isWanted), oid)
+  }
+
+  /** What is asked for was mostly written lately, so the indexes of older packs are left alone for as long as may be. */
+  const holdsAny = async (candidates: readonly Pack[], oid: Oid): Promise<boolean> => {
+    const newestFirst = [...candidates].reverse()
+    for (let at = 0; at < newestFirst.length; at += indexesAtOnce) {
+      const some = newestFirst.slice(at, at + indexesAtOnce)
+      if ((await Promise.all(some.map((pack) => pack.holds(oid)))).includes(true)) return true
+    }
+    return false
+  }
 
   const waitForPack = single(() => rolling)
 
@@ -121,7 +145,7 @@ export function createObjects(
       for (const info of entry.transaction.packs) {
         const content = contents?.get(info.name)
         spilled.push({ ...info, seq: entry.seq, incarnation })
-        packs.push(openSpilledPack(place, info, incarnation, content?.pack))
+        spilledPacks.push(openSpilledPack(place, info, incarnation, content?.pack))
         for (const object of content?.objects ?? []) remember(object)
       }
       if (isFull(tail)) roll(tail.splice(0))
@@ -129,10 +153,8 @@ export function createObjects(
     restore(fromSegments, fromSpilled) {
       segments = [...fromSegments]
       spilled = [...fromSpilled]
-      packs = [
-        ...segments.map((info) => openSegment(place, info)),
-        ...spilled.map((info) => openSpilledPack(place, info, info.incarnation)),
-      ]
+      rolledPacks = segments.map((info) => openSegment(place, info))
+      spilledPacks = spilled.map((info) => openSpilledPack(place, info, info.incarnation))
     },
     readTree: async (oid) => treeOf(await find(oid)),
     readCommit: async (oid) => commitOf(await find(oid)),
@@ -141,14 +163,13 @@ export function createObjects(
       if (object.type !== 'blob') throw new Error(`a ${object.type} stands where a file is needed`)
       return object.content
     },
-    knows: (oid) => recent.has(oid) || packs.some((pack) => pack.knows(oid)),
+    knows: (oid) => recent.has(oid) || findKnowing(oid) !== undefined,
     async hasCommit(oid, incarnation) {
       const isHere = recent.get(oid)
       if (isHere?.incarnation === incarnation) return isHere.object.type === 'commit'
       await waitForPack()
-      const own = packs.filter((pack) => pack.incarnation === incarnation)
-      const holds = await mapParallel(own, 16, (pack) => pack.holds(oid))
-      return holds.includes(true) && (await find(oid)).type === 'commit'
+      const isOwn = (pack: Pack) => pack.incarnation === incarnation
+      return (await isInPacks(oid, isOwn)) && (await find(oid)).type === 'commit'
     },
     get segments() {
       return segments
@@ -160,7 +181,8 @@ export function createObjects(
       generation++
       tail = []
       recent = new Map()
-      packs = []
+      rolledPacks = []
+      spilledPacks = []
       segments = []
       spilled = []
     },

@@ -98,6 +98,28 @@ test('it takes its announcement away when it leaves, and writes it no more', asy
   assert.equal(await listAnnouncements(bench.store), [])
 })
 
+test('a drain that begins during a heartbeat leaves no other heartbeat behind', async () => {
+  const member = bench.member(1, { times: { ...times, heartbeatMs: 200 } })
+  await member.start()
+  const puts = () =>
+    bench.store.calls.filter((call) => isAnnouncement(call) && call.kind === 'put').length
+  let goOn = () => {}
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  bench.store.before = async (call) => {
+    if (isAnnouncement(call) && call.kind === 'put') await held
+  }
+  const before = puts()
+  await until(() => puts() > before)
+  member.drain()
+  goOn()
+  await until(async () => (await listAnnouncements(bench.store))[0]?.draining)
+  await member.stop()
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  assert.equal(await listAnnouncements(bench.store), [])
+})
+
 test('while it announces itself it does not leave: no announcement comes after its removal', async () => {
   const member = bench.member(1)
   await member.start()
