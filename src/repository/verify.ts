@@ -1,5 +1,5 @@
 /**
- * Reads everything of a project back: the chain of its log, every object and what it refers to, the packs that entries name, and
+ * Reads everything of a project back: the chain of its log, every object and what it names, the packs that entries spilled, and
  * the checkpoints, which the log can make again.
  */
 import {
@@ -29,7 +29,7 @@ export interface Problem {
   /** Its key in the bucket. */
   object: string
   problem: string
-  /** What a person does about it; absent where it was repaired. */
+  /** What a person does about it; absent where it was put right. */
   remedy?: string
 }
 
@@ -39,43 +39,51 @@ export interface Verified {
   objects: number
   spilledPacks: number
   checkpoints: number
-  /** Those that were repaired left out. */
   problems: Problem[]
+  /** No problems any more. */
   repaired: Problem[]
 }
 
-const fromCopy = 'bring it back from a copy of the bucket'
-
-/**
- * Verifies one project; other processes may write to it meanwhile.
- * @param options.repairs whether checkpoints that are damaged are made again, or removed
- * @param options.onProgress told after each entry how many there are
- * @throws StoreError
- */
-export async function verifyProject(options: {
+export interface VerifyOptions {
   place: ReadingPlace
+  /** Whether checkpoints that are damaged are made again, or removed. */
   repairs: boolean
+  /** Told after each entry how many there are about. */
   onProgress?: (entries: number, total: number) => void
-}): Promise<Verified> {
-  const { place, repairs } = options
+}
+
+const fromCopy = 'bring it back from a copy of the bucket'
+const orWithout = `${fromCopy}, or from the cache folder of a replica (entries/); else accept-restore lets the project go on without`
+const unreadable = `${fromCopy}: files in it cannot be read`
+const harmless = 'nobody is harmed, the log gives it again; --repair-checkpoints puts it right'
+
+/** Verifies one project; others may write to it meanwhile. @throws StoreError */
+export async function verifyProject(options: VerifyOptions): Promise<Verified> {
+  const { hashes, ...log } = await verifyLog(options)
+  const checkpoints = await verifyCheckpoints(options, hashes)
+  return {
+    ...log,
+    checkpoints: checkpoints.count,
+    problems: [...log.problems, ...checkpoints.problems],
+    repaired: checkpoints.repaired,
+  }
+}
+
+/** @returns what it found, and the sha256 of each entry */
+async function verifyLog({ place, onProgress }: VerifyOptions) {
   const { keys, environment } = place
-  const { store } = environment
-  const problems: Problem[] = []
-  const repaired: Problem[] = []
   const known = new Set<Oid>()
   const hashes = new Map<number, string>()
+  const problems: Problem[] = []
   let spilledPacks = 0
-
-  const tell = (object: string, problem: string, remedy: string) => {
-    problems.push({ object, problem, remedy })
-  }
 
   /** Everything that an object names has to come before it, or with it. */
   const follow = (from: string, name: Oid, object: Pick<GitObject, 'type' | 'content'>) => {
     for (const oid of namedBy(object)) {
       if (known.has(oid)) continue
       const problem = `${object.type} ${name} names ${oid}, which is in no entry up to here`
-      tell(from, problem, `${fromCopy}, or restore what it belongs to to an earlier commit`)
+      const remedy = `${fromCopy}, or restore what it belongs to as an earlier commit has it`
+      problems.push({ object: from, problem, remedy })
     }
   }
 
@@ -83,9 +91,10 @@ export async function verifyProject(options: {
     const key = keys.spilledPack(info.name)
     spilledPacks++
     const pack = await fetch(place, key)
-    if (pack === null) return tell(key, 'is absent', `${fromCopy}: files in it cannot be read`)
-    if (sha256(pack) !== info.sha256) {
-      return tell(key, 'is not what its entry says', `${fromCopy}: files in it cannot be read`)
+    if (pack === null || sha256(pack) !== info.sha256) {
+      const problem = pack === null ? 'is absent' : 'is not what its entry says'
+      problems.push({ object: key, problem, remedy: unreadable })
+      return
     }
     const index = parseIndex(await indexPack(pack), pack.length)
     for (const oid of index.oids()) known.add(oid)
@@ -104,82 +113,92 @@ export async function verifyProject(options: {
     for (const object of entry.objects) follow(key, object.oid, object)
     for (const [ref, oid] of entry.refs) {
       if (known.has(oid)) continue
-      tell(key, `${ref} is ${oid}, which is in no entry up to here`, fromCopy)
+      const problem = `${ref} is ${oid}, which is in no entry up to here`
+      problems.push({ object: key, problem, remedy: fromCopy })
     }
-    options.onProgress?.(entry.seq, Math.max(total, entry.seq))
+    onProgress?.(entry.seq, Math.max(total, entry.seq))
   }
 
-  const findings = await inspectLog({ store, keys }, onEntry)
-  if (findings.because !== null || findings.checkpointed > findings.intact) {
-    const remedy = `${fromCopy}, or from the cache folder of a replica (entries/); else accept-restore lets the project go on without`
-    const problem =
-      findings.because ?? `entry ${findings.intact + 1} is absent, though a checkpoint knows it`
-    tell(keys.entry(findings.intact + 1), problem, remedy)
+  const { store } = environment
+  const { intact, because, checkpointed } = await inspectLog({ store, keys }, onEntry)
+  if (because !== null || checkpointed > intact) {
+    const problem = because ?? `entry ${intact + 1} is absent, though a checkpoint knows it`
+    problems.push({ object: keys.entry(intact + 1), problem, remedy: orWithout })
   }
+  return { entries: intact, objects: known.size, spilledPacks, problems, hashes }
+}
 
-  const isStillThere = async (key: string) => (await fetch(place, key)) !== null
-  const remove = (key: string) => store.delete(key, { timeoutMs: storeTimeoutMs })
-
-  /** @returns why a segment beside the checkpoints is not what they say, or null */
-  const judge = async (info: SegmentInfo): Promise<{ object: string; problem: string } | null> => {
-    const parts: [string, string][] = [
-      [keys.checkpointPack(info.sha256), info.sha256],
-      [keys.checkpointIndex(info.sha256), info.indexSha256],
-    ]
-    if (info.outcomes) {
-      const { sha256 } = info.outcomes
-      parts.push([keys.checkpointOutcomes(sha256), sha256])
-    }
-    for (const [object, hash] of parts) {
-      const bytes = await fetch(place, object)
-      if (bytes === null) return { object, problem: 'is absent' }
-      if (sha256(bytes) !== hash) return { object, problem: 'is damaged' }
-    }
-    return null
-  }
-
+/** @param hashes of the entries that are intact */
+async function verifyCheckpoints(
+  { place, repairs }: VerifyOptions,
+  hashes: ReadonlyMap<number, string>,
+) {
+  const { keys, environment } = place
+  const problems: Problem[] = []
+  const repaired: Problem[] = []
   const judged = new Set<string>()
-  const readSegment = async (info: SegmentInfo, checkpoint: string) => {
-    if (judged.has(info.sha256)) return
-    judged.add(info.sha256)
-    const found = await judge(info)
-    // Who writes checkpoints removes old ones, and what only they name.
-    if (found === null || !(await isStillThere(checkpoint))) return
-    if (!repairs) return tell(found.object, found.problem, harmless)
+
+  /** Puts one right, or tells of it. */
+  const handle = async (found: Problem, repair: () => Promise<void>) => {
+    if (!repairs) {
+      problems.push({ ...found, remedy: harmless })
+      return
+    }
     try {
-      await putSegment(place, await remakeSegment(place, info))
+      await repair()
       repaired.push(found)
     } catch (error) {
       if (error instanceof StoreError) throw error
-      tell(found.object, `${found.problem}: ${(error as Error).message}`, 'mend the log first')
+      const problem = `${found.problem}: ${(error as Error).message}`
+      problems.push({ ...found, problem, remedy: 'mend the log first' })
     }
   }
 
-  const { objects: checkpoints } = await listCheckpoints(place)
-  for (const { key } of checkpoints) {
+  /** Who writes checkpoints removes old ones meanwhile, and what only they name. */
+  const isStillThere = async (key: string) => (await fetch(place, key)) !== null
+
+  const { objects } = await listCheckpoints(place)
+  for (const { key } of objects) {
     const seq = keys.parseCheckpoint(key) as number
     const file = await readCheckpoint(place, key)
     const isRight = file?.seq === seq && (hashes.get(seq) ?? file.entryHash) === file.entryHash
-    if (file && isRight) {
-      for (const info of file.packs) await readSegment(info, key)
+    if (!isRight) {
+      if (!(await isStillThere(key))) continue
+      const problem = file ? 'is not of this log' : 'is damaged'
+      await handle({ object: key, problem }, async () => {
+        await environment.store.delete(key, { timeoutMs: storeTimeoutMs })
+      })
       continue
     }
-    if (!(await isStillThere(key))) continue
-    const found = { object: key, problem: file ? 'is not of this log' : 'is damaged' }
-    if (!repairs) {
-      problems.push({ ...found, remedy: harmless })
-      continue
+    for (const info of file.packs) {
+      if (judged.has(info.sha256)) continue
+      judged.add(info.sha256)
+      const found = await judgeSegment(place, info)
+      if (found === null || !(await isStillThere(key))) continue
+      await handle(found, async () => putSegment(place, await remakeSegment(place, info)))
     }
-    await remove(key)
-    repaired.push(found)
   }
-
-  const { intact: entries } = findings
-  const counts = { entries, objects: known.size, spilledPacks, checkpoints: checkpoints.length }
-  return { ...counts, problems, repaired }
+  return { count: objects.length, problems, repaired }
 }
 
-const harmless = 'nobody is harmed, the log gives it again; --repair-checkpoints puts it right'
+/** @returns what of a segment is not what its checkpoint says, or null */
+async function judgeSegment(place: ReadingPlace, info: SegmentInfo): Promise<Problem | null> {
+  const { keys } = place
+  const parts = [
+    { object: keys.checkpointPack(info.sha256), hash: info.sha256 },
+    { object: keys.checkpointIndex(info.sha256), hash: info.indexSha256 },
+  ]
+  if (info.outcomes) {
+    const hash = info.outcomes.sha256
+    parts.push({ object: keys.checkpointOutcomes(hash), hash })
+  }
+  for (const { object, hash } of parts) {
+    const bytes = await fetch(place, object)
+    if (bytes === null) return { object, problem: 'is absent' }
+    if (sha256(bytes) !== hash) return { object, problem: 'is damaged' }
+  }
+  return null
+}
 
 function namedBy({ type, content }: Pick<GitObject, 'type' | 'content'>): Oid[] {
   if (type === 'blob') return []
