@@ -108,8 +108,12 @@ function checkEnvelope(
     if (transaction.requests.length > 0) say('is a restore and holds requests')
   } else if (transaction.kind !== 'commit' && transaction.requests.length !== 1)
     say(`is a ${transaction.kind} and holds ${transaction.requests.length} requests`)
+  // What is brought back makes no commit, and goes on in the incarnation that it had.
+  const isRevival = transaction.requests.every(({ commits }) => commits.length === 0)
   const incarnation =
-    transaction.kind === 'create' ? of.seq : (of.before?.transaction.incarnation ?? null)
+    transaction.kind === 'create' && !isRevival
+      ? of.seq
+      : (of.before?.transaction.incarnation ?? null)
   if (incarnation !== null && transaction.incarnation !== incarnation)
     say(`has incarnation ${transaction.incarnation}, not ${incarnation}`)
   const main = refs.get(`refs/heads/${transaction.defaultBranch}`)

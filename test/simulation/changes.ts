@@ -12,6 +12,7 @@ export type Change = Exclude<Action, { kind: 'read' }>
 export const kindOf: Record<Change['kind'], WriteKind> = {
   create: 'create',
   delete: 'delete',
+  undelete: 'create',
   put: 'commit',
   remove: 'commit',
 }
@@ -20,6 +21,7 @@ export const kindOf: Record<Change['kind'], WriteKind> = {
 export async function change(draft: Draft, action: Change, message: string): Promise<Outcome> {
   if (action.kind === 'create') return create(draft, message)
   if (action.kind === 'delete') return drop(draft)
+  if (action.kind === 'undelete') return revive(draft)
   const files = await filesOf(draft)
   const held = files.get(action.file)
   if (action.kind === 'put') return put(draft, { action, message, files, held: held?.oid })
@@ -38,6 +40,12 @@ function drop(draft: Draft): Outcome {
   if (!draft.exists) return { status: 204 }
   draft.deleteAll()
   return { status: 200 }
+}
+
+async function revive(draft: Draft): Promise<Outcome> {
+  if (draft.exists) throw new ServiceError('project_exists', 'it exists')
+  if (await draft.revive()) return { status: 200 }
+  throw new ServiceError('project_not_found', 'there never was one')
 }
 
 async function put(

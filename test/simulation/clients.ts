@@ -134,6 +134,7 @@ export function createClients(options: {
     ]).then((end) => Object.assign(one, end))
     if (one.end !== 'gone') one.answeredAt = world.stamp()
     count(`write ${one.end}${one.outcome ? ` ${one.outcome.status}` : ''}`)
+    if (record.action.kind === 'undelete' && one.outcome?.status === 200) count('project undeleted')
     world.tell(`${label} -> ${one.end} ${one.outcome ? JSON.stringify(one.outcome) : ''}`)
     return one
   }
@@ -274,7 +275,16 @@ export function createClients(options: {
     const writes = Array.from({ length: chance.between(2, 6) }, () => {
       const change = drawChange(
         {
-          kind: chance.pick(['put', 'put', 'put', 'swap', 'remove', 'delete', 'create']),
+          kind: chance.pick([
+            'put',
+            'put',
+            'put',
+            'swap',
+            'remove',
+            'delete',
+            'create',
+            'undelete',
+          ]),
           file: chance.pick(files),
           held: null,
           id: `${ids + 1}`,
@@ -365,6 +375,7 @@ const kinds: readonly Kind[] = [
   'create',
   'remove',
   'delete',
+  'undelete',
   'read at commit',
 ]
 
@@ -377,7 +388,7 @@ function drawChange(
   chance: Chance,
 ): Change {
   const { kind, file, held } = of
-  if (kind === 'create' || kind === 'delete') return { kind }
+  if (kind === 'create' || kind === 'delete' || kind === 'undelete') return { kind }
   if (kind === 'remove') return { kind, file }
   const repeated = held !== null && chance.happens(0.15)
   const value = repeated ? held : chance.happens(of.largeShare) ? large(of.id, chance) : `v${of.id}`

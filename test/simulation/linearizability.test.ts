@@ -16,6 +16,8 @@ function operation(
 const create = (at: [number, number], answer: Answer = 'done') =>
   operation({ kind: 'create' }, at, answer)
 const drop = (at: [number, number]) => operation({ kind: 'delete' }, at, 'done')
+const undelete = (at: [number, number], answer: Answer = 'done') =>
+  operation({ kind: 'undelete' }, at, answer)
 const put = (value: string, at: [number, number], answer: Answer | null = 'done') =>
   operation({ kind: 'put', file: 'f', value }, at, answer)
 const swap = (expected: string, value: string, at: [number, number], answer: Answer) =>
@@ -34,6 +36,15 @@ test('one client after the other: the last value is read', () => {
 test('a read beside a write may see either value', () => {
   holds(create([1, 2]), put('a', [3, 4]), put('b', [5, 9]), read('a', [6, 7]))
   holds(create([1, 2]), put('a', [3, 4]), put('b', [5, 9]), read('b', [6, 7]))
+})
+
+test('what was deleted last comes back, and only that', () => {
+  const deleted = [create([1, 2]), put('a', [3, 4]), drop([5, 6])]
+  holds(...deleted, undelete([7, 8]), read('a', [9, 10]))
+  holds(...deleted, create([7, 8]), drop([9, 10]), undelete([11, 12]), read(null, [13, 14]))
+  fails(...deleted, create([7, 8]), drop([9, 10]), undelete([11, 12]), read('a', [13, 14]))
+  fails(...deleted, create([7, 8]), undelete([9, 10]))
+  holds(undelete([1, 2], 'project_not_found'), create([3, 4]), undelete([5, 6], 'project_exists'))
 })
 
 test('a stale read is found', () => {

@@ -8,6 +8,8 @@
 export type Action =
   | { kind: 'create' }
   | { kind: 'delete' }
+  /** Brings back what was deleted last. */
+  | { kind: 'undelete' }
   /** With `expected`, only if the file holds it (null: only if there is none). */
   | { kind: 'put'; file: string; value: string; expected?: string | null }
   | { kind: 'remove'; file: string }
@@ -29,8 +31,16 @@ export interface Operation {
   answer: Answer | null
 }
 
-/** null: there is no such project. */
-type State = Readonly<Record<string, string>> | null
+type Files = Readonly<Record<string, string>>
+
+interface State {
+  /** null: there is no such project. */
+  readonly files: Files | null
+  /** What the project held when it was deleted last. */
+  readonly deleted: Files | null
+}
+
+const nothing: State = { files: null, deleted: null }
 
 export type Verdict =
   | { linearizable: true }
@@ -67,7 +77,7 @@ export function checkHistory(history: readonly Operation[], maxSteps = 300_000):
     return false
   }
 
-  if (search(operations, null, [])) return { linearizable: true }
+  if (search(operations, nothing, [])) return { linearizable: true }
   if (steps > maxSteps) return { linearizable: null }
   return { linearizable: false, explanation: explain(best) }
 }
@@ -85,10 +95,13 @@ function apply(operation: Operation, state: State): State | 'impossible' {
 
 /** What an action has to be answered in a state. */
 function rightAnswer(action: Action, state: State): Answer {
-  if (action.kind === 'create') return state ? 'project_exists' : 'done'
+  const { files, deleted } = state
+  if (action.kind === 'create') return files ? 'project_exists' : 'done'
   if (action.kind === 'delete') return 'done'
-  if (!state) return 'project_not_found'
-  const held = state[action.file]
+  if (action.kind === 'undelete' && files) return 'project_exists'
+  if (action.kind === 'undelete') return deleted ? 'done' : 'project_not_found'
+  if (!files) return 'project_not_found'
+  const held = files[action.file]
   if (action.kind === 'put')
     return action.expected === undefined || action.expected === (held ?? null)
       ? 'done'
@@ -98,12 +111,16 @@ function rightAnswer(action: Action, state: State): Answer {
 }
 
 function effect(action: Action, state: State): State {
-  if (action.kind === 'create') return {}
-  if (action.kind === 'delete') return null
-  if (action.kind === 'put') return sorted({ ...state, [action.file]: action.value })
+  const { files, deleted } = state
+  if (action.kind === 'create') return { files: {}, deleted }
+  if (action.kind === 'delete') return { files: null, deleted: files ?? deleted }
+  if (action.kind === 'undelete') return { files: deleted, deleted }
   if (action.kind === 'read') return state
-  const { [action.file]: _, ...rest } = state ?? {}
-  return rest
+  if (action.kind === 'put') {
+    return { files: sorted({ ...files, [action.file]: action.value }), deleted }
+  }
+  const { [action.file]: _, ...rest } = files ?? {}
+  return { files: rest, deleted }
 }
 
 function sorted(state: Record<string, string>): Record<string, string> {

@@ -49,6 +49,7 @@ const essential = [
   'write answered 404',
   'write answered 409',
   'write answered 412',
+  'project undeleted',
   'read stale',
   'read old',
   'read as of a commit',
