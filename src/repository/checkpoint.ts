@@ -23,7 +23,8 @@ import { type Snapshot, snapshotOf } from './snapshot.ts'
 const version = 0
 /** The newest checkpoints, which are never deleted. */
 const keptAlways = 2
-const keptSupersededMs = 24 * 60 * 60 * 1000
+/** A start lists all that are kept, and a busy project makes some forty a minute. */
+const keptSupersededMs = 60 * 60 * 1000
 
 /** What a checkpoint restores. */
 export interface Checkpoint {

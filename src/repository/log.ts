@@ -29,8 +29,8 @@ const wholeMaxAgeMs = 300_000
 const firstWholeAfterMs = 30_000
 const fetchAtOnce = 16
 const listPage = 1_000
-/** A probe that finds an entry looks once more by GET; a list then ends the chase after a busy writer. */
-const looksBeforeList = 2
+/** How many slots a probe looks at, and how many more together where it finds an entry; a list then ends the chase after a busy writer. */
+const slotsBeforeList = [1, 4] as const
 /** Without a reason of ours an abort makes an exception with its stack, which is most of what it costs. */
 const probeEnded = 'the probe has ended'
 
@@ -183,12 +183,16 @@ export function createLog(options: {
     const finished = new AbortController()
     let isHedged = false
     const byGet = async () => {
-      for (let look = 0; look < looksBeforeList; look++) {
+      for (const slots of slotsBeforeList) {
         const next = snapshot.seq + 1
         const options = { timeoutMs: storeTimeoutMs, signal: finished.signal }
-        const object = await store.get(keys.entry(next), options)
-        if (object === null || object === 'not-modified') return
-        take(decodeEntry(next, object.body), object.etag)
+        const seqs = Array.from({ length: slots }, (_, at) => next + at)
+        const found = await Promise.all(seqs.map((seq) => store.get(keys.entry(seq), options)))
+        for (const [at, object] of found.entries()) {
+          // Nothing stood behind it when that was seen, which was after the probe began.
+          if (object === null || object === 'not-modified') return
+          take(decodeEntry(next + at, object.body), object.etag)
+        }
         // What this replica created since the probe began was the tip when it was created.
         if (proven && proven.monotonicMs >= started.monotonicMs) return
       }

@@ -96,6 +96,32 @@ rule('a read beside a busy writer does not chase it', async (scene) => {
   await busy
 })
 
+rule('what others wrote since the last read is fetched without a list', async (scene) => {
+  await begin(scene)
+  await scene.read('b', 'f')
+  const lists = () => scene.calls({ replica: 'b', operation: 'list' }).length
+  const before = lists()
+  for (let n = 1; n <= 4; n++) {
+    for (let i = 0; i < n; i++) await scene.write('a', `w${n}.${i}`, put('f', `${n}.${i}`))
+    assert.is((await scene.read('b', 'f')).value, `= ${n}.${n - 1}`)
+  }
+  assert.is(lists(), before)
+})
+
+rule(
+  'of slots that are looked at together nothing counts behind one that was absent',
+  async (scene) => {
+    await begin(scene)
+    await scene.write('a', 'w3', put('f', '3'))
+    scene.next({ replica: 'b', operation: 'get', key: slot(5) }, courses.slowEffect(12))
+    const reading = scene.read('b', 'f')
+    await scene.sleep(3)
+    for (const n of [4, 5]) await scene.write('a', `w${n}`, put('f', `${n}`))
+    assert.is((await reading).value, '= 3')
+    assert.is((await scene.read('b', 'f')).value, '= 5')
+  },
+)
+
 rule('a failure of the store is never absence', async (scene) => {
   await begin(scene)
   scene.always({ replica: 'b' }, courses.error())
