@@ -45,7 +45,7 @@ export interface Behaviour {
 
 const rules = {
   heartbeatSeconds: 5,
-  witnessSeconds: 5,
+  witnessSeconds: 8,
   wholeSeconds: 300,
   segmentEntries: 64,
   joinedAtOnce: 4,

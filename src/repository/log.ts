@@ -24,6 +24,8 @@ import { createWitness, LogViolation } from './witness.ts'
 
 const recheckMs = 30_000
 const witnessMaxAgeMs = 10_000
+/** Then a look begins that nobody waits for yet; it takes far less than the time that is left. */
+const witnessAheadMs = 8_000
 const wholeMaxAgeMs = 300_000
 /** The first look at the whole log leaves a start its turn: a long log takes many lists. */
 const firstWholeAfterMs = 30_000
@@ -375,13 +377,13 @@ export function createLog(options: {
   const isWholeDue = () =>
     witness.wholeAgeMs() >= wholeMaxAgeMs && ageMsOf(clock, opened) >= firstWholeAfterMs
 
-  const isLookDue = () => witness.ageMs() >= witnessMaxAgeMs / 2 || isWholeDue()
+  const isLookDue = () => witness.ageMs() >= witnessAheadMs || isWholeDue()
 
   /** Waits for a look of the witness where the last is too old; begins one ahead of time, so that few wait. */
   const watch = async (): Promise<void> => {
     const ageMs = witness.ageMs()
     if (ageMs >= witnessMaxAgeMs) await guarded(witness.look)
-    else if (ageMs >= witnessMaxAgeMs / 2) inBackground(witness.look)
+    else if (ageMs >= witnessAheadMs) inBackground(witness.look)
     if (isWholeDue()) inBackground(witness.lookWhole)
   }
 

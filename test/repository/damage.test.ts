@@ -83,7 +83,7 @@ const damage = async (folders: readonly string[], chance: Chance): Promise<strin
   return `${path} was ${how}`
 }
 
-for (const seed of [1, 2, 3, 4]) {
+for (const seed of [1, 2, 3]) {
   test(`no answer changes, and none fails (seed ${seed})`, async () => {
     const chance = chanceOf(seed)
     const bench = await openBench()
