@@ -25,6 +25,8 @@ export interface Environment {
   settings: RepositorySettings
   /** Runs work that takes memory after what came before it, of any project. */
   inTurn<T>(work: () => Promise<T>): Promise<T>
+  /** The same for looks at whole logs, which are many lists. */
+  looksInTurn<T>(work: () => Promise<T>): Promise<T>
   /** Why writes are refused now (the store broke its contract at start), or null. */
   unfit(): string | null
 }

@@ -27,8 +27,9 @@ const witnessMaxAgeMs = 10_000
 /** Then a look begins that nobody waits for yet; it takes far less than the time that is left. */
 const witnessAheadMs = 8_000
 const wholeMaxAgeMs = 300_000
-/** The first look at the whole log leaves a start its turn: a long log takes many lists. */
+/** The first look at the whole log leaves a start its turn, for a long log takes many lists; replicas of one rollout look apart. */
 const firstWholeAfterMs = 30_000
+const firstWholeSpreadMs = 30_000
 const fetchAtOnce = 16
 const listPage = 1_000
 /** How many slots a probe looks at, and how many more together where it finds an entry; a list then ends the chase after a busy writer. */
@@ -93,6 +94,7 @@ export function createLog(options: {
   let outcomes = createOutcomes(null)
   let isOpen = false
   let opened: Moment | null = null
+  let firstWholeMs = firstWholeAfterMs
   /** How often the log was opened. */
   let loads = 0
   let isClosed = false
@@ -242,6 +244,7 @@ export function createLog(options: {
     if (!(await followBesideCache())) await heedCache()
     isOpen = true
     opened = momentOf(clock)
+    firstWholeMs = firstWholeAfterMs + environment.random.fraction() * firstWholeSpreadMs
     markProven(started)
     witness.seen(started, checkpoint === null)
   })
@@ -375,7 +378,14 @@ export function createLog(options: {
   }
 
   const isWholeDue = () =>
-    witness.wholeAgeMs() >= wholeMaxAgeMs && ageMsOf(clock, opened) >= firstWholeAfterMs
+    witness.wholeAgeMs() >= wholeMaxAgeMs && ageMsOf(clock, opened) >= firstWholeMs
+
+  /** One log after the other: nobody waits for it. */
+  const lookWholeInTurn = single(() =>
+    environment.looksInTurn(async () => {
+      if (!isClosed) await witness.lookWhole()
+    }),
+  )
 
   const isLookDue = () => witness.ageMs() >= witnessAheadMs || isWholeDue()
 
@@ -384,7 +394,7 @@ export function createLog(options: {
     const ageMs = witness.ageMs()
     if (ageMs >= witnessMaxAgeMs) await guarded(witness.look)
     else if (ageMs >= witnessAheadMs) inBackground(witness.look)
-    if (isWholeDue()) inBackground(witness.lookWhole)
+    if (isWholeDue()) inBackground(lookWholeInTurn)
   }
 
   /** A failure to look is no news to anybody: whoever needs the look waits for it and is told. */

@@ -62,6 +62,7 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
     objects: createObjectCache(options.memoryMaxBytes),
     cache: options.cache && openPackCache({ ...options, ...options.cache }),
     inTurn: createTurns(),
+    looksInTurn: createTurns(),
   }
   /** The latest used last. */
   const projects = new Map<ProjectName, Project>()

@@ -11,8 +11,9 @@ import { single } from './packs.ts'
 import type { Snapshot } from './snapshot.ts'
 
 const hedgeAfterMs = 200
-/** A long log takes many pages, each of them work for the store: they are not asked for in one go. */
-const pauseBetweenPagesMs = 200
+/** A long log takes many pages, each of them work for the store: between two of them it has four times as long for others. */
+const restLeastMs = 200
+const restsPerPage = 4
 
 /** The store shows what cannot be: a person decides. */
 export class LogViolation extends Error {}
@@ -102,11 +103,16 @@ export function createWitness(options: {
       begin()
     })
 
-  /** ETags of the entries from one sequence to another, as a list shows them; reads may wait for one that does not pause. */
-  const listEtags = async (from: number, to: number, pauseMs = 0): Promise<Map<number, string>> => {
+  /** ETags of the entries from one sequence to another, as a list shows them; reads may wait for one that does not rest. */
+  const listEtags = async (
+    from: number,
+    to: number,
+    rests = false,
+  ): Promise<Map<number, string>> => {
     const etags = new Map<number, string>()
     let startAfter = from > 1 ? keys.entry(from - 1) : undefined
     for (;;) {
+      const startedMs = clock.monotonicMs()
       const page = await store.list({
         prefix: keys.logPrefix,
         ...(startAfter !== undefined && { startAfter }),
@@ -119,7 +125,8 @@ export function createWitness(options: {
       }
       if (page.next === null || last >= to) return etags
       startAfter = page.next
-      if (pauseMs > 0) await sleep(clock, pauseMs)
+      const tookMs = clock.monotonicMs() - startedMs
+      if (rests) await sleep(clock, Math.max(restLeastMs, restsPerPage * tookMs))
     }
   }
 
@@ -145,7 +152,7 @@ export function createWitness(options: {
     lookWhole: single(async () => {
       const started = momentOf(clock)
       const { seq: newest } = options.snapshot()
-      const listed = newest === 0 ? new Map() : await listEtags(1, newest, pauseBetweenPagesMs)
+      const listed = newest === 0 ? new Map() : await listEtags(1, newest, true)
       for (let seq = 1; seq <= newest; seq++) {
         if (listed.has(seq)) continue
         // A list beside a busy writer may miss an entry; a GET may not.

@@ -156,4 +156,22 @@ rule(
   },
 )
 
+rule('who starts looks at the whole of a log half a minute to a minute later', async (scene) => {
+  await begin(scene)
+  for (let n = 0; n < 66; n++) await scene.write('a', `w${n}`, put('f', `${n}`))
+  await scene.sleep(1_000)
+  scene.replicas.restart('c')
+  const wholes = () => scene.calls({ replica: 'c', operation: 'list', key: /\/log\/>$/ }).length
+  const readFor = async (seconds: number) => {
+    for (let at = 0; at < seconds; at += 2) {
+      await scene.read('c', 'f')
+      await scene.sleep(2_000)
+    }
+  }
+  await readFor(28)
+  assert.is(wholes(), 0)
+  await readFor(36)
+  assert.is(wholes(), 1)
+})
+
 run()
