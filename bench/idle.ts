@@ -27,10 +27,12 @@ export const idle: Scenario = {
       }
     })
     await pause(settleMs)
-    const calls = await readMetric(url, 'store_calls_total')
+    const calls = await readMetric(url, 'configuration_service_store_calls_total')
     const cpuBefore = await cpuSeconds()
     await pause(idleSeconds * 1_000)
-    const value = ((await readMetric(url, 'store_calls_total')) - calls) * (60 / idleSeconds)
+    const value =
+      ((await readMetric(url, 'configuration_service_store_calls_total')) - calls) *
+      (60 / idleSeconds)
     const cpuPercent = (((await cpuSeconds()) - cpuBefore) / idleSeconds) * 100
     const listMs = await timed(() => ask(`${url}/v1/project?pageSize=50`))
     const notes = {
