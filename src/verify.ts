@@ -97,16 +97,20 @@ async function run(
         },
       })
       line.end()
+      if (project !== null && isNothing(verified)) throw new Error(`there is no project ${project}`)
       reports.push({ project: name, ...verified })
       if (!json) tellProject(name, verified)
     }
-    if (project !== null && reports[0]?.entries === 0)
-      throw new Error(`there is no project ${project}`)
     return reports
   } finally {
     line.end()
     await store.close()
   }
+}
+
+/** Whether there is no log, as against one whose first entry is damaged. */
+function isNothing({ entries, problems }: Verified): boolean {
+  return entries === 0 && problems.length === 0
 }
 
 function tellProject(name: ProjectName, verified: Verified): void {

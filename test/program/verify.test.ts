@@ -59,6 +59,8 @@ test('what is wrong has a name and a remedy, and the exit code says so', async (
     output,
     /projects\/shop\/log\/0+1\.bundle: entry 1 cannot be read: .*; bring it back/,
   )
+  // It is there, though nothing of its log can be read.
+  assert.is((await verify('--project shop')).exit, 1)
   rmSync(entry('shop'))
 })
 
