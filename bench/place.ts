@@ -180,6 +180,7 @@ export async function readMetric(url: string, name: string): Promise<number> {
   const answer = await fetch(`${url}/metrics`)
   const lines = (await answer.text()).split('\n')
   const own = lines.filter((line) => /^[^{ ]+/.exec(line)?.[0] === name)
+  if (own.length === 0) throw new Error(`there is no metric ${name}`)
   return own.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
 }
 
