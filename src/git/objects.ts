@@ -40,10 +40,10 @@ export interface Commit {
   message: string
 }
 
-/** Git's empty tree, which every repository may refer to. */
 /** Of what stands for a commit of another repository. */
 export const submoduleMode = '160000'
 
+/** Git's empty tree, which every repository may refer to. */
 export const emptyTreeOid = '4b825dc642cb6eb9a060e54bf8d69288fbee4904' as Oid
 
 /** Reads the name of an object; null where the text is not 40 lower-case hex digits. */

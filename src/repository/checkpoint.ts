@@ -5,7 +5,7 @@
 
 import type { ListedObject } from '../store/store.ts'
 import { decodeEntry, type Entry, sha256 } from './entry.ts'
-import { type Environment, mapParallel, storeTimeoutMs } from './environment.ts'
+import { type Environment, fetchWhole, mapParallel, storeTimeoutMs } from './environment.ts'
 import type { ProjectKeys } from './keys.ts'
 import { type KeyedOutcome, keyedOutcomes, keyedOutcomesKept } from './outcomes.ts'
 import {
@@ -68,7 +68,7 @@ export async function findCheckpoint(place: ReadingPlace): Promise<Checkpoint | 
     const seq = keys.parseCheckpoint(key) as number
     const [file, entry] = await Promise.all([
       readCheckpoint(place, key),
-      fetch(place, keys.entry(seq)),
+      fetchWhole(place.environment.store, keys.entry(seq)),
     ])
     if (file?.seq !== seq || !entry || sha256(entry) !== file.entryHash) continue
     // The refs are those of the entry, whose hash was just checked: nothing else is believed.
@@ -181,7 +181,7 @@ export async function loadOutcomes(
   }
   const lists = await mapParallel(wanted, 16, async (info) => {
     const hash = info.outcomes?.sha256 as string
-    const bytes = await fetch(place, place.keys.checkpointOutcomes(hash))
+    const bytes = await fetchWhole(place.environment.store, place.keys.checkpointOutcomes(hash))
     const list = bytes && decodeOutcomes(bytes, hash)
     if (list) return list
     const made: KeyedOutcome[] = []
@@ -212,7 +212,7 @@ async function* fetchEntries(place: ReadingPlace, info: SegmentInfo): AsyncGener
     const count = Math.min(segmentMaxEntries, info.to - from + 1)
     const seqs = Array.from({ length: count }, (_, at) => from + at)
     yield await mapParallel(seqs, 16, async (seq) => {
-      const bytes = await fetch(place, place.keys.entry(seq))
+      const bytes = await fetchWhole(place.environment.store, place.keys.entry(seq))
       if (!bytes) throw new Error(`entry ${seq} is gone`)
       return decodeEntry(seq, bytes)
     })
@@ -241,7 +241,7 @@ export async function readCheckpoint(
   place: ReadingPlace,
   key: string,
 ): Promise<CheckpointFile | null> {
-  return parseCheckpoint(await fetch(place, key), place.environment.storeId)
+  return parseCheckpoint(await fetchWhole(place.environment.store, key), place.environment.storeId)
 }
 
 /** One line of JSON and one with its sha256, so that a damaged checkpoint is passed over. */
@@ -255,9 +255,4 @@ function parseCheckpoint(bytes: Buffer | null, storeId: string): CheckpointFile 
   if (line === undefined || sha256(Buffer.from(line)) !== hash) return null
   const file = JSON.parse(line) as CheckpointFile
   return file.version === version && file.storeId === storeId ? file : null
-}
-
-async function fetch({ environment }: ReadingPlace, key: string): Promise<Buffer | null> {
-  const object = await environment.store.get(key, { timeoutMs: storeTimeoutMs })
-  return object === null || object === 'not-modified' ? null : object.body
 }

@@ -1,9 +1,8 @@
 /** What a deleted project was: the log still tells. */
+import type { StoredObject } from '../store/store.ts'
 import { decodeEntry, EntryError } from './entry.ts'
-import { type Environment, mapParallel, storeTimeoutMs } from './environment.ts'
-import type { ProjectKeys } from './keys.ts'
+import { mapParallel } from './environment.ts'
 import { exists, type Snapshot, snapshotOf } from './snapshot.ts'
-import { LogViolation } from './witness.ts'
 
 /** Behind a deletion stand only answers that are kept for their keys: a project is not looked for behind more of them. */
 const maxLooked = 2_000
@@ -11,26 +10,21 @@ const fetchAtOnce = 8
 
 /**
  * Finds the newest state of a log in which the project was there, each entry checked against the one behind it.
+ * @param fetchEntry of a sequence that was applied
  * @param snapshot the state to go back from
  * @returns null where it never was, or has been away for too long
- * @throws StoreError, and what shows that the log is damaged: LogViolation, EntryError
+ * @throws EntryError where an entry is not the one that was applied, and what `fetchEntry` throws
  */
 export async function findLastExisting(
-  { environment: { store }, keys }: { environment: Environment; keys: ProjectKeys },
+  fetchEntry: (seq: number) => Promise<StoredObject>,
   snapshot: Snapshot,
 ): Promise<Snapshot | null> {
   let { seq, hash } = snapshot
   const last = Math.max(0, seq - maxLooked)
   while (seq > last) {
     const seqs = Array.from({ length: Math.min(fetchAtOnce, seq - last) }, (_, back) => seq - back)
-    const fetched = await mapParallel(seqs, fetchAtOnce, (one) =>
-      store.get(keys.entry(one), { timeoutMs: storeTimeoutMs }),
-    )
-    for (const object of fetched) {
-      if (object === null || object === 'not-modified') {
-        throw new LogViolation(`entry ${seq} is absent, though a later one is there`)
-      }
-      const entry = decodeEntry(seq, object.body)
+    for (const { body } of await mapParallel(seqs, fetchAtOnce, fetchEntry)) {
+      const entry = decodeEntry(seq, body)
       if (entry.hash !== hash) throw new EntryError(`entry ${seq} is not the one that was followed`)
       const state = snapshotOf(entry)
       if (exists(state)) return state

@@ -46,6 +46,12 @@ export const storeTimeoutMs = 5_000
 
 const listPage = 1_000
 
+/** Reads a whole object. @returns null where it is absent @throws StoreError */
+export async function fetchWhole(store: Store, key: string): Promise<Buffer | null> {
+  const object = await store.get(key, { timeoutMs: storeTimeoutMs })
+  return object === null || object === 'not-modified' ? null : object.body
+}
+
 /**
  * Lists every object beneath a prefix, page by page.
  * @param after begins behind this key

@@ -423,7 +423,7 @@ export function createLog(options: {
       if (isLookDue()) await watch()
     },
     open,
-    findLastExisting: (from) => guarded(() => findLastExisting(options, from)),
+    findLastExisting: (from) => guarded(() => findLastExisting(fetchEntry, from)),
     async witness() {
       await open()
       await watch()

@@ -7,7 +7,7 @@ import { indexPack, type PackIndex, parseIndex, readPacked } from '../git/pack-i
 import type { ProjectCache } from './cache.ts'
 import { remakeSegment } from './checkpoint.ts'
 import { type EntryObject, type SpilledPack, sha256, sha256Aside } from './entry.ts'
-import { type Environment, storeTimeoutMs } from './environment.ts'
+import { type Environment, fetchWhole, storeTimeoutMs } from './environment.ts'
 import type { ProjectKeys } from './keys.ts'
 import type { KeptSegment, Segment, SegmentInfo } from './segment.ts'
 
@@ -82,7 +82,7 @@ export function openSegment(place: PackPlace, info: SegmentInfo, rolled?: Segmen
 
   /** The pack as it lies beside the checkpoints; null where that is another, or none. */
   const fetchPack = async (): Promise<Buffer | null> => {
-    const bytes = await fetchWhole(place, keys.checkpointPack(info.sha256))
+    const bytes = await fetchWhole(place.environment.store, keys.checkpointPack(info.sha256))
     return bytes && sha256(bytes) === info.sha256 ? bytes : null
   }
   const fetchBehind = single(async () => {
@@ -96,7 +96,7 @@ export function openSegment(place: PackPlace, info: SegmentInfo, rolled?: Segmen
     const foundIndex = pack && (await findIndex(place, info))
     if (!pack || !foundIndex) return null
     const outcomes = info.outcomes
-      ? await fetchWhole(place, keys.checkpointOutcomes(info.outcomes.sha256))
+      ? await fetchWhole(place.environment.store, keys.checkpointOutcomes(info.outcomes.sha256))
       : Buffer.alloc(0)
     if (!outcomes || (info.outcomes && sha256(outcomes) !== info.outcomes.sha256)) return null
     return { info, pack, index: foundIndex, outcomes }
@@ -178,7 +178,7 @@ export function openSpilledPack(
   const fetch = async (): Promise<Buffer> => {
     const near = held ?? (await cache?.read(name)) ?? null
     if (near && (await sha256Aside(near)) === info.sha256) return near
-    const far = await fetchWhole(place, keys.spilledPack(info.name))
+    const far = await fetchWhole(place.environment.store, keys.spilledPack(info.name))
     if (!far) throw new Error(`packs/${info.name} is gone`)
     if ((await sha256Aside(far)) !== info.sha256)
       throw new Error(`packs/${info.name} is not what its entry says`)
@@ -233,15 +233,10 @@ async function findIndex(
   const name = indexNameOf(packSha256)
   const near = await cache?.read(name)
   if (near && sha256(near) === indexSha256) return near
-  const far = await fetchWhole(place, keys.checkpointIndex(packSha256))
+  const far = await fetchWhole(place.environment.store, keys.checkpointIndex(packSha256))
   if (far === null || sha256(far) !== indexSha256) return null
   void cache?.write(name, far)
   return far
-}
-
-async function fetchWhole(place: PackPlace, key: string): Promise<Buffer | null> {
-  const object = await place.environment.store.get(key, { timeoutMs: storeTimeoutMs })
-  return object === null || object === 'not-modified' ? null : object.body
 }
 
 async function fetchRange(

@@ -11,7 +11,7 @@ import type { Clock, Randomness } from '../clock.ts'
 import { toRfc3339 } from '../git/time.ts'
 import type { Store } from '../store/store.ts'
 import { decodeEntry, type Entry, EntryError, encodeEntry, sha256 } from './entry.ts'
-import { listAll, mapParallel, storeTimeoutMs } from './environment.ts'
+import { fetchWhole, listAll, mapParallel, storeTimeoutMs } from './environment.ts'
 import { insist, undecided } from './insist.ts'
 import type { ProjectKeys } from './keys.ts'
 import { emptySnapshot, follow, type Snapshot } from './snapshot.ts'
@@ -262,10 +262,7 @@ async function missing(place: Place, packs: ReadonlyMap<string, number>): Promis
   )
 }
 
-async function fetch({ store, keys }: Place, seq: number): Promise<Buffer | null> {
-  const object = await store.get(keys.entry(seq), { timeoutMs: storeTimeoutMs })
-  return object === null || object === 'not-modified' ? null : object.body
-}
+const fetch = ({ store, keys }: Place, seq: number) => fetchWhole(store, keys.entry(seq))
 
 /** Finds out, again and again, whether a person accepted a log without what a replica applied. */
 export interface Acceptance {

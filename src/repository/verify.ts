@@ -20,7 +20,7 @@ import {
   remakeSegment,
 } from './checkpoint.ts'
 import { type Entry, type SpilledPack, sha256 } from './entry.ts'
-import { storeTimeoutMs } from './environment.ts'
+import { fetchWhole, storeTimeoutMs } from './environment.ts'
 import { inspectLog } from './restore.ts'
 import type { SegmentInfo } from './segment.ts'
 
@@ -90,7 +90,7 @@ async function verifyLog({ place, onProgress }: VerifyOptions) {
   const readSpilled = async (info: SpilledPack) => {
     const key = keys.spilledPack(info.name)
     spilledPacks++
-    const pack = await fetch(place, key)
+    const pack = await fetchWhole(environment.store, key)
     if (pack === null || sha256(pack) !== info.sha256) {
       const problem = pack === null ? 'is absent' : 'is not what its entry says'
       problems.push({ object: key, problem, remedy: unreadable })
@@ -155,7 +155,7 @@ async function verifyCheckpoints(
   }
 
   /** Who writes checkpoints removes old ones meanwhile, and what only they name. */
-  const isStillThere = async (key: string) => (await fetch(place, key)) !== null
+  const isStillThere = async (key: string) => (await fetchWhole(environment.store, key)) !== null
 
   const { objects } = await listCheckpoints(place)
   for (const { key } of objects) {
@@ -183,7 +183,7 @@ async function verifyCheckpoints(
 
 /** @returns what of a segment is not what its checkpoint says, or null */
 async function judgeSegment(place: ReadingPlace, info: SegmentInfo): Promise<Problem | null> {
-  const { keys } = place
+  const { keys, environment } = place
   const parts = [
     { object: keys.checkpointPack(info.sha256), hash: info.sha256 },
     { object: keys.checkpointIndex(info.sha256), hash: info.indexSha256 },
@@ -193,7 +193,7 @@ async function judgeSegment(place: ReadingPlace, info: SegmentInfo): Promise<Pro
     parts.push({ object: keys.checkpointOutcomes(hash), hash })
   }
   for (const { object, hash } of parts) {
-    const bytes = await fetch(place, object)
+    const bytes = await fetchWhole(environment.store, object)
     if (bytes === null) return { object, problem: 'is absent' }
     if (sha256(bytes) !== hash) return { object, problem: 'is damaged' }
   }
@@ -209,9 +209,4 @@ function namedBy({ type, content }: Pick<GitObject, 'type' | 'content'>): Oid[] 
   }
   const entries = [...parseTree(content).values()]
   return entries.filter(({ mode }) => mode !== submoduleMode).map(({ oid }) => oid)
-}
-
-async function fetch({ environment }: ReadingPlace, key: string): Promise<Buffer | null> {
-  const object = await environment.store.get(key, { timeoutMs: storeTimeoutMs })
-  return object === null || object === 'not-modified' ? null : object.body
 }
