@@ -3,6 +3,8 @@
  * an applied entry or in a pack that one names, never in a cache or an attempt: a writer leaves out only what is known.
  */
 import { type Commit, type GitObject, type Oid, parseTag, type Tree } from '../git/objects.ts'
+import { createOidTable, oidTableWeightBytes } from '../git/oid-table.ts'
+import type { PackIndex } from '../git/pack-index.ts'
 import type { Entry, EntryObject } from './entry.ts'
 import { type CachedObject, commitOf, treeOf } from './object-cache.ts'
 import {
@@ -70,6 +72,8 @@ export function createObjects(
   let recent = new Map<Oid, { object: EntryObject; incarnation: number }>()
   let segments: SegmentPack[] = []
   let spilled: { info: SpilledInfo; pack: Pack }[] = []
+  /** Which of the spilled packs whose indexes are loaded hold what: there may be as many packs as there were large writes. */
+  let spilledTable = createOidTable()
   let rolling: Promise<void> = Promise.resolve()
   let joining: Promise<void> = Promise.resolve()
   let generation = 0
@@ -89,15 +93,26 @@ export function createObjects(
   }
 
   const openSpilled = (info: SpilledInfo, written?: SpilledContent) => {
-    const indexLoaded = (bytes: number) => {
-      weightBytes += bytes
+    const table = spilledTable
+    const at = spilled.length
+    const indexLoaded = (bytes: number, index: PackIndex) => {
+      weightBytes += bytes + index.count * oidTableWeightBytes
+      table.add(index.oids(), at)
     }
     const pack = openSpilledPack({ ...place, indexLoaded }, info, info.incarnation, written)
-    return { info, pack }
+    spilled.push({ info, pack })
   }
 
   const findKnowing = (oid: Oid): Pack | undefined =>
-    segments.find((pack) => pack.knows(oid)) ?? spilled.find(({ pack }) => pack.knows(oid))?.pack
+    segments.find((pack) => pack.knows(oid)) ?? findSpilled(oid)
+
+  const findSpilled = (oid: Oid, isWanted = (_: Pack) => true): Pack | undefined => {
+    for (const at of spilledTable.packsOf(oid)) {
+      const pack = spilled[at]?.pack
+      if (pack?.knows(oid) && isWanted(pack)) return pack
+    }
+    return undefined
+  }
 
   /** Rolls entries away; they stay readable where they are until their pack is. */
   const roll = (entries: Entry[]) => {
@@ -187,7 +202,9 @@ export function createObjects(
    */
   const isInPacks = async (oid: Oid, isWanted = (_: Pack) => true): Promise<boolean> => {
     if (await holdsAny(segments.filter(isWanted), oid)) return true
-    return holdsAny(spilled.map(({ pack }) => pack).filter(isWanted), oid)
+    if (findSpilled(oid, isWanted)) return true
+    const others = spilled.flatMap(({ pack }) => (pack.isLoaded ? [] : pack))
+    return holdsAny(others.filter(isWanted), oid)
   }
 
   /** What is asked for was mostly written lately, so the indexes of older packs are left alone for as long as may be. */
@@ -222,15 +239,16 @@ export function createObjects(
       }
       for (const info of entry.transaction.packs) {
         const content = contents?.get(info.name)
-        const one = openSpilled({ ...info, seq: entry.seq, incarnation }, content)
-        spilled.push(one)
+        openSpilled({ ...info, seq: entry.seq, incarnation }, content)
         for (const object of content?.objects ?? []) remember(object)
       }
       if (isFull(tail)) roll(tail.splice(0))
     },
     restore(fromSegments, fromSpilled) {
       segments = fromSegments.map((info) => openWeighed(info))
-      spilled = fromSpilled.map((info) => openSpilled(info))
+      spilled = []
+      spilledTable = createOidTable()
+      for (const info of fromSpilled) openSpilled(info)
     },
     readTree: async (oid) => treeOf(await find(oid)),
     readCommit: async (oid) => commitOf(await find(oid)),
@@ -261,6 +279,7 @@ export function createObjects(
       recent = new Map()
       segments = []
       spilled = []
+      spilledTable = createOidTable()
     },
   }
 }

@@ -14,6 +14,8 @@ import type { KeptSegment, Segment, SegmentInfo } from './segment.ts'
 /** A pack of one incarnation of a project. */
 export interface Pack {
   readonly incarnation: number
+  /** Whether its index is in memory. */
+  readonly isLoaded: boolean
   /** Whether its index is loaded and names the object. */
   knows(oid: Oid): boolean
   /** Whether it holds the object; loads the index. */
@@ -38,8 +40,8 @@ export interface PackPlace {
   environment: Environment
   keys: ProjectKeys
   cache: ProjectCache | null
-  /** Told how large an index is that is in memory from now on. */
-  indexLoaded: (bytes: number) => void
+  /** Told of an index that is in memory from now on, and how large it is. */
+  indexLoaded: (bytes: number, index: PackIndex) => void
 }
 
 type ReadRange = (start: number, end: number) => Promise<Buffer>
@@ -76,7 +78,7 @@ export function openSegment(place: PackPlace, info: SegmentInfo, rolled?: Segmen
     const bytes = held?.index ?? (await findIndex(place, info)) ?? (await remake()).index
     index = parseIndex(bytes, info.sizeBytes)
     indexBytes = bytes.length
-    place.indexLoaded(indexBytes)
+    place.indexLoaded(indexBytes, index)
     return index
   })
 
@@ -122,6 +124,9 @@ export function openSegment(place: PackPlace, info: SegmentInfo, rolled?: Segmen
   return {
     info,
     incarnation: info.incarnation,
+    get isLoaded() {
+      return index !== null
+    },
     get indexBytes() {
       return indexBytes
     },
@@ -161,7 +166,7 @@ export function openSpilledPack(
 
   const useIndex = (bytes: Buffer, packBytes: number) => {
     index = parseIndex(bytes, packBytes)
-    place.indexLoaded(bytes.length)
+    place.indexLoaded(bytes.length, index)
     return index
   }
   const keep = (pack: Buffer) => {
@@ -211,6 +216,9 @@ export function openSpilledPack(
 
   return {
     incarnation,
+    get isLoaded() {
+      return index !== null
+    },
     knows: (oid) => index?.find(oid) != null,
     holds: async (oid) => (index ?? (await loadIndex())).find(oid) !== null,
     async read(oid) {
