@@ -8,6 +8,7 @@ import { makeFolder, removeFolder, startProcess, waitFor } from './processes.ts'
 import {
   requireServers,
   type S3Server,
+  startEtcd,
   startMinio,
   startNginx,
   startRedis,
@@ -53,6 +54,21 @@ if (requireServers('servers for tests: redis', 'redis-server')) {
       await server.stop()
     },
   )
+}
+
+if (requireServers('servers for tests: etcd', 'etcd')) {
+  support('etcd still has after a kill what it said that it had put', async () => {
+    const server = await startEtcd()
+    const post = async (path: string, body: object) => {
+      const answer = await fetch(server.url + path, { method: 'POST', body: JSON.stringify(body) })
+      return (await answer.json()) as { kvs: { value: string }[] }
+    }
+    await post('/v3/kv/put', { key: 'YQ==', value: 'b25l' })
+    await server.restart()
+    const { kvs } = await post('/v3/kv/range', { key: 'YQ==' })
+    assert.is(kvs[0]?.value, 'b25l')
+    await server.stop()
+  })
 }
 
 if (requireServers('servers for tests: nginx', 'nginx')) {

@@ -129,6 +129,30 @@ export async function startRedis(
   return Object.assign(server, { url: `redis://${login}127.0.0.1:${server.port}` })
 }
 
+/** A real etcd of one member that waits for its disk, as it does by default, and answers JSON at `/v3`. */
+export async function startEtcd(
+  options: StartOptions = {},
+): Promise<Server & { readonly url: string }> {
+  const peers = `http://127.0.0.1:${await freePort()}`
+  const server = await startServer(
+    {
+      name: 'etcd',
+      program: needProgram('etcd'),
+      args: ({ port, folder }) => [
+        ...['--data-dir', join(folder, 'data'), '--log-level', 'error'],
+        ...['--listen-client-urls', `http://127.0.0.1:${port}`],
+        ...['--advertise-client-urls', `http://127.0.0.1:${port}`],
+        ...['--listen-peer-urls', peers, '--initial-advertise-peer-urls', peers],
+        ...['--initial-cluster', `default=${peers}`],
+        ...(options.args ?? []),
+      ],
+      answers: async (port) => (await fetch(`http://127.0.0.1:${port}/health`)).ok,
+    },
+    options,
+  )
+  return Object.assign(server, { url: `http://127.0.0.1:${server.port}` })
+}
+
 /**
  * A real nginx.
  * @param config what stands inside `http {}` (upstreams and servers), as text or made from the port to listen on
