@@ -9,12 +9,14 @@ import { batchLatency, readLatency, writeLatency } from './latency.ts'
 import { longLog } from './long-log.ts'
 import { memory } from './memory.ts'
 import { mixedLoad } from './mixed-load.ts'
+import { type PeerRun, runPeers } from './peers.ts'
+import { judgePeers, makePeerReport, renderContenderLine, writePeerReport } from './peers-report.ts'
 import { createPlace, type Place, type StoreOptions } from './place.ts'
 import { profile } from './profile.ts'
 import { readLoad } from './read-load.ts'
 import { renderLine, writeReport } from './report.ts'
 import { judge, type Result, type RowName, rows, type Sample } from './rows.ts'
-import type { Effort, Scenario } from './scenario.ts'
+import type { Effort } from './scenario.ts'
 import { start } from './start.ts'
 import { manyProjectsLoad, replicaLoad, writeLoad } from './write-load.ts'
 
@@ -24,6 +26,7 @@ const usage = `npm run bench [-- flags]
   --store-delay MILLISECONDS
                 each call to the store takes so much longer, as it would at S3; what comes out is told and judged by nobody
   --profile     no rows: prints what takes the service's processor time under reads and under writes
+  --peers       other rows: the service beside etcd, git, MinIO and Koa, all in one run
 `
 
 const scenarios = [
@@ -65,6 +68,7 @@ async function main(): Promise<number> {
     return started
   }
   try {
+    if (flags.peers) return await comparePeers(flags.quick)
     if (flags.profile) {
       const seconds = flags.quick ? quick.sliceSeconds : 3 * full.sliceSeconds
       await inPlace({ minio }, (place) => profile(place, seconds))
@@ -73,7 +77,7 @@ async function main(): Promise<number> {
     const results = await measureAll({ minio, delayMs: flags.delayMs }, flags)
     if (!flags.quick) writeReport(results, flags.delayMs)
     if (flags.delayMs > 0) return 0
-    return results.some(({ verdict }) => verdict === 'missed') ? 1 : 0
+    return exitCodeOf(results)
   } finally {
     await (await started)?.stop()
   }
@@ -90,6 +94,7 @@ interface Flags {
   rows: readonly string[]
   quick: boolean
   profile: boolean
+  peers: boolean
 }
 
 function readFlags(): Flags | undefined {
@@ -99,6 +104,7 @@ function readFlags(): Flags | undefined {
         row: { type: 'string', multiple: true, default: [] },
         quick: { type: 'boolean', default: false },
         profile: { type: 'boolean', default: false },
+        peers: { type: 'boolean', default: false },
         'store-delay': { type: 'string', default: '0' },
       },
     })
@@ -106,6 +112,8 @@ function readFlags(): Flags | undefined {
     if (!(delayMs >= 0 && delayMs <= 1_000)) return undefined
     const names: readonly string[] = rows.map(({ name }) => name)
     if (!values.row.every((name) => names.includes(name))) return undefined
+    const choosesRows = values.row.length > 0 || delayMs > 0 || values.profile
+    if (values.peers && choosesRows) return undefined
     return { ...values, delayMs, rows: values.row.length === 0 ? names : values.row }
   } catch {
     return undefined
@@ -117,7 +125,8 @@ async function measureAll(on: StoreOptions, flags: Flags): Promise<Result[]> {
   for (const scenario of scenarios) {
     const asked = scenario.rows.filter((name) => flags.rows.includes(name))
     if (asked.length === 0) continue
-    const outcome = await repeat(scenario, on, flags.quick)
+    const once = (effort: Effort) => inPlace(on, (place) => scenario.run(place, effort))
+    const outcome = await repeat(once, flags.quick)
     for (const name of asked) {
       const result = resultOf(name, outcome)
       results.push(result)
@@ -136,17 +145,36 @@ async function inPlace<T>(on: StoreOptions, work: (place: Place) => Promise<T>):
   }
 }
 
-interface Outcome {
-  runs: Partial<Record<RowName, Sample>>[]
+/** @returns the exit code */
+async function comparePeers(isQuick: boolean): Promise<number> {
+  const outcome = await repeat<PeerRun>(runPeers, isQuick)
+  const results = judgePeers(outcome, new Date().toISOString())
+  if (outcome.error === undefined) {
+    const report = makePeerReport(outcome.runs, results)
+    for (const contender of report.contenders) console.log(renderContenderLine(contender))
+    if (!isQuick) writePeerReport(report)
+  }
+  for (const result of results) console.log(renderLine(result))
+  return exitCodeOf(results)
+}
+
+function exitCodeOf(results: readonly Result[]): number {
+  return results.some(({ verdict }) => verdict === 'missed') ? 1 : 0
+}
+
+interface Outcome<Run> {
+  runs: Run[]
   error?: string
 }
 
-async function repeat(scenario: Scenario, on: StoreOptions, isQuick: boolean): Promise<Outcome> {
-  const effort: Effort = isQuick ? quick : full
-  const runs: Outcome['runs'] = []
+async function repeat<Run>(
+  once: (effort: Effort) => Promise<Run>,
+  isQuick: boolean,
+): Promise<Outcome<Run>> {
+  const runs: Run[] = []
   try {
     for (let run = 0; run < (isQuick ? 1 : fullRuns); run++) {
-      runs.push(await inPlace(on, (place) => scenario.run(place, effort)))
+      runs.push(await once(isQuick ? quick : full))
     }
     return { runs }
   } catch (error) {
@@ -154,7 +182,10 @@ async function repeat(scenario: Scenario, on: StoreOptions, isQuick: boolean): P
   }
 }
 
-function resultOf(name: RowName, { runs, error }: Outcome): Result {
+function resultOf(
+  name: RowName,
+  { runs, error }: Outcome<Partial<Record<RowName, Sample>>>,
+): Result {
   const row = rows.find((one) => one.name === name)
   if (row === undefined) throw new Error(`no row ${name}`)
   const samples = runs.flatMap((run) => run[name] ?? [])

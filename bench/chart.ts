@@ -1,4 +1,4 @@
-/** The results as a picture: how far each row is beyond its must. */
+/** Results as pictures: how far each row is beyond its must, and how much each of several does. */
 import { figure, type Result, type Row } from './rows.ts'
 
 const rowHeight = 44
@@ -10,20 +10,61 @@ const scaleEnd = 4
 
 const style = `text{font:13px system-ui,sans-serif;fill:#24292f}
 .small{font-size:11px;fill:#57606a}.aim{fill:#1a7f37}.must{fill:#0969da}.missed{fill:#cf222e}
+.own{fill:#0969da}.other{fill:#bc4c00}.limit{fill:#8c959f}
 line{stroke:#57606a}.goal{stroke:#1a7f37;stroke-dasharray:3 2}
 @media(prefers-color-scheme:dark){text{fill:#e6edf3}.small{fill:#9198a1}line{stroke:#9198a1}}`
 
 /** Draws one bar a row: 1 is the must, whichever direction is the better one. */
 export function drawChart(results: readonly Result[]): string {
   const height = top + results.length * rowHeight + 16
-  const width = left + barWidth + 180
   const mustAt = left + barWidth / scaleEnd
+  return drawPicture("The benchmark's rows, each against its must", height, [
+    `<text x="${mustAt}" y="20" text-anchor="middle" class="small">must</text>`,
+    ...results.map((result, at) => drawRow(result, top + at * rowHeight)),
+    `<line x1="${mustAt}" x2="${mustAt}" y1="26" y2="${height - 12}"/>`,
+  ])
+}
+
+/** How much somebody does. */
+export interface Bar {
+  label: string
+  side: 'own' | 'other' | 'limit'
+  length: number
+  /** The number that stands beside it. */
+  told: string
+}
+
+/** Draws groups of bars; in each group the longest takes the whole width. */
+export function drawBars(
+  title: string,
+  groups: readonly { title: string; bars: readonly Bar[] }[],
+): string {
+  const parts: string[] = []
+  let y = 0
+  for (const group of groups) {
+    y += top
+    parts.push(`<text x="${left}" y="${y - 12}">${escapeXml(group.title)}</text>`)
+    const most = Math.max(...group.bars.map(({ length }) => length))
+    for (const bar of group.bars) {
+      parts.push(drawBar(bar, (bar.length / most) * barWidth, y))
+      y += rowHeight
+    }
+  }
+  return drawPicture(title, y + 16, parts)
+}
+
+function drawBar({ label, side, told }: Bar, length: number, y: number): string {
+  return `<text x="${left}" y="${y + 10}" class="small">${escapeXml(label)}</text>
+<rect x="${left}" y="${y + 16}" width="${length.toFixed(1)}" height="14" rx="2" class="${side}"/>
+<text x="${(left + length + 8).toFixed(1)}" y="${y + 28}">${escapeXml(told)}</text>`
+}
+
+function drawPicture(title: string, height: number, parts: readonly string[]): string {
+  const width = left + barWidth + 180
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">
-<title>The benchmark's rows, each against its must</title>
+<title>${title}</title>
 <style>${style}</style>
-<text x="${mustAt}" y="20" text-anchor="middle" class="small">must</text>
-${results.map((result, at) => drawRow(result, top + at * rowHeight)).join('\n')}
-<line x1="${mustAt}" x2="${mustAt}" y1="26" y2="${height - 12}"/>
+${parts.join('\n')}
 </svg>
 `
 }

@@ -2,11 +2,16 @@
  * The load of writes, and what is measured one by one, in a process of its own: the task comes in `BENCH_TASK`, what was
  * measured is printed as JSON.
  */
+import { execFile } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { mapParallel } from '../src/repository/environment.ts'
 import type { Store } from '../src/store/store.ts'
 import { writerPath, yamlFile } from './files.ts'
+import { putOf } from './peer-etcd.ts'
 import { type Bucket, openBucket } from './place.ts'
 import { quantile } from './rows.ts'
 
@@ -55,19 +60,46 @@ interface ManyTask {
   files: number
 }
 
-/** Writers that each write a file of their own as fast as they are answered. */
-interface WritersTask {
-  kind: 'writers'
-  /** Replicas; the writers are dealt out to them. */
-  urls: string[]
+/** How many write at a time, each as fast as it is answered, and for how long. */
+interface Span {
   writers: number
-  /** The writers are dealt out to them. */
-  projects: string[]
   seconds: number
   warmUpSeconds: number
 }
 
-export type Task = LatencyTask | PairTask | CreatesTask | EntriesTask | ManyTask | WritersTask
+/** Writers that each write a file of their own. */
+interface WritersTask extends Span {
+  kind: 'writers'
+  /** Replicas; the writers are dealt out to them. */
+  urls: string[]
+  /** The writers are dealt out to them. */
+  projects: string[]
+}
+
+/** Writers that each put a key of their own into etcd, through its gateway. */
+interface PutsTask extends Span {
+  kind: 'puts'
+  url: string
+}
+
+/** Files that are committed in a clone and pushed, each by itself. */
+interface PushesTask extends Span {
+  kind: 'pushes'
+  /** The folder of the clone. */
+  clone: string
+  /** In the clone, written in turn. */
+  paths: string[]
+}
+
+export type Task =
+  | LatencyTask
+  | PairTask
+  | CreatesTask
+  | EntriesTask
+  | ManyTask
+  | WritersTask
+  | PutsTask
+  | PushesTask
 
 /** p50 in milliseconds. */
 export interface Latencies {
@@ -81,8 +113,10 @@ export interface Writes {
   p99Ms: number
   /** All that were answered, those of the warm-up too. */
   acknowledged: number
-  /** Different commits that the answers named. */
+  /** Different commits (revisions of etcd) that the answers named. */
   commits: number
+  /** Processors that the load itself kept busy. */
+  loadProcessors: number
 }
 
 const createBytes = 1_500
@@ -91,6 +125,9 @@ const timeoutMs = 30_000
 const latencyLimitMs = 30_000
 const samplesLeast = 50
 const agent = new Agent({ keepAlive: true })
+const execute = promisify(execFile)
+/** One shell for both: a fork of this process takes longer than one of a shell. */
+const commitAndPush = 'git commit --quiet --message=write -- "$0" && exec git push --quiet'
 /** Projects that are made or read at the same time. */
 const atATime = 8
 
@@ -154,24 +191,22 @@ function batchAndCreate(store: Store, url: string): Steps {
   }
 }
 
-async function createOne(store: Store): Promise<void> {
+/** @returns its key */
+async function createOne(store: Store): Promise<string> {
   const key = `bench/${randomUUID()}`
   const { result } = await store.create(key, randomBytes(createBytes), { timeoutMs })
   if (result !== 'created') throw new Error(`a create of a new key: ${result}`)
+  return key
 }
 
-async function measureCreates(task: CreatesTask): Promise<{ perSecond: number }> {
-  const store = await openBucket(task.bucket)
+async function measureCreates({ bucket, parallel, seconds }: CreatesTask): Promise<Writes> {
+  const store = await openBucket(bucket)
   for (let at = 0; at < 100; at++) await createOne(store)
-  const startedMs = performance.now()
-  const endMs = startedMs + task.seconds * 1_000
-  let count = 0
-  await inParallel(task.parallel, async () => {
-    for (; performance.now() < endMs; count++) await createOne(store)
-  })
-  const perSecond = (count * 1_000) / (performance.now() - startedMs)
+  const measured = await writeFor({ writers: parallel, seconds, warmUpSeconds: 0 }, () =>
+    createOne(store),
+  )
   await store.close()
-  return { perSecond }
+  return measured
 }
 
 async function writeEntries({ url, count }: EntriesTask): Promise<object> {
@@ -199,35 +234,65 @@ async function inParallel(count: number, work: (at: number) => Promise<void>): P
   await Promise.all(Array.from({ length: count }, (_, at) => work(at)))
 }
 
-async function measureWriters(task: WritersTask): Promise<Writes> {
+function measureWriters({ urls, projects, ...span }: WritersTask): Promise<Writes> {
+  return writeFor(span, async (writer, id) => {
+    const path = writerPath(writer, projects[writer % projects.length])
+    const answer = await send('PUT', `${urls[writer % urls.length]}${path}`, bodyOf(id))
+    return (JSON.parse(answer) as { commitID: string }).commitID
+  })
+}
+
+function measurePuts({ url, ...span }: PutsTask): Promise<Writes> {
+  return writeFor(span, async (writer, id) => {
+    const answer = await send('POST', `${url}/v3/kv/put`, putOf(writerPath(writer), yamlFile(id)))
+    return (JSON.parse(answer) as { header: { revision: string } }).header.revision
+  })
+}
+
+function measurePushes({ clone, paths, ...span }: PushesTask): Promise<Writes> {
+  const env = { ...process.env, GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1' }
+  let turn = 0
+  return writeFor(span, async (_writer, id) => {
+    const path = paths[turn++ % paths.length] as string
+    await writeFile(join(clone, path), yamlFile(id))
+    await execute('/bin/sh', ['-c', commitAndPush, path], { cwd: clone, env })
+    return id
+  })
+}
+
+/**
+ * Lets writers write for a while.
+ * @param write one write, of the writer of that number, with an id of its own; tells what the answer named
+ */
+async function writeFor(
+  { writers, seconds, warmUpSeconds }: Span,
+  write: (writer: number, id: string) => Promise<string>,
+): Promise<Writes> {
   const id = randomUUID()
-  const fromMs = performance.now() + task.warmUpSeconds * 1_000
-  const endMs = fromMs + task.seconds * 1_000
-  const commits = new Set<string>()
+  const startMs = performance.now()
+  const fromMs = startMs + warmUpSeconds * 1_000
+  const endMs = fromMs + seconds * 1_000
+  const named = new Set<string>()
   const durations: number[] = []
   let acknowledged = 0
-
-  const write = async (writer: number): Promise<void> => {
-    const { urls, projects } = task
-    const path = writerPath(writer, projects[writer % projects.length])
-    const url = `${urls[writer % urls.length]}${path}`
+  const cpuBefore = process.cpuUsage()
+  await inParallel(writers, async (writer) => {
     for (let turn = 0; performance.now() < endMs; turn++) {
-      const body = bodyOf(`${id} ${writer} ${turn}`)
       const startedMs = performance.now()
-      const answer = JSON.parse(await send('PUT', url, body)) as { commitID: string }
+      named.add(await write(writer, `${id} ${writer} ${turn}`))
       const endedMs = performance.now()
       acknowledged++
-      commits.add(answer.commitID)
       if (endedMs >= fromMs && endedMs < endMs) durations.push(endedMs - startedMs)
     }
-  }
-  await inParallel(task.writers, write)
+  })
+  const { user, system } = process.cpuUsage(cpuBefore)
   return {
-    perSecond: durations.length / task.seconds,
+    perSecond: durations.length / seconds,
     p50Ms: quantile(durations, 0.5),
     p99Ms: quantile(durations, 0.99),
     acknowledged,
-    commits: commits.size,
+    commits: named.size,
+    loadProcessors: (user + system) / 1_000 / (performance.now() - startMs),
   }
 }
 
@@ -293,6 +358,10 @@ function run(task: Task): Promise<object> {
       return readMany(task)
     case 'writers':
       return measureWriters(task)
+    case 'puts':
+      return measurePuts(task)
+    case 'pushes':
+      return measurePushes(task)
   }
 }
 

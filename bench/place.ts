@@ -162,8 +162,11 @@ async function stop(running: RunningProcess, folder: string): Promise<void> {
   removeFolder(folder)
 }
 
-/** @see proc(5): user and system time are the 14th and 15th field, in ticks of 10 ms */
-async function cpuSecondsOf(pid: number): Promise<number> {
+/**
+ * Seconds of processor time that a process took so far; 0 where the system does not tell.
+ * @see proc(5): user and system time are the 14th and 15th field, in ticks of 10 ms
+ */
+export async function cpuSecondsOf(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / 100

@@ -106,13 +106,14 @@ async function commitOf(url: string): Promise<string> {
 }
 
 /** Takes the answer of the service, so that the baselines give the same bytes. */
-async function record(url: string): Promise<Recorded> {
+export async function record(url: string): Promise<Recorded> {
   const answer = await fetch(url)
   const headers = [...answer.headers].filter(([name]) => !ownHeaders.has(name))
   return { headers: Object.fromEntries(headers), body: await answer.text() }
 }
 
-async function startBaseline(
+/** Starts a program that gives a recorded answer to everybody. */
+export async function startBaseline(
   place: Place,
   kind: 'observed' | 'bare',
   recorded: Recorded,

@@ -12,8 +12,9 @@ export interface Report {
   rows: readonly Result[]
 }
 
-const folder = join(repositoryRoot, 'bench')
-const readmeFile = join(folder, 'README.md')
+/** Where results are kept. */
+export const folder = join(repositoryRoot, 'bench')
+export const readmeFile = join(folder, 'README.md')
 
 /**
  * Puts new results in the place of older ones of the same rows, and writes JSON, chart and table.
@@ -51,17 +52,22 @@ export function putBetweenMarkers(text: string, content: string, name = 'results
 
 export function renderTable({ machine, rows: results }: Report): string {
   const { cores, node, platform } = machine
-  const lines = [
-    '| What | Baseline in the same run | Measured | Baseline | Median (spread) | Must | Aim | |',
-    '| --- | --- | --- | --- | --- | --- | --- | --- |',
-    ...results.map(renderRow),
-  ]
   const newest =
     results
       .map(({ at }) => at)
       .sort()
       .at(-1) ?? ''
-  return `${lines.join('\n')}\n\nNode ${node} on ${platform}, ${cores} cores, ${newest.slice(0, 10)}. Bare Koa: ${bareKoa(results)}.\n`
+  return `${renderRows(results)}\n\nNode ${node} on ${platform}, ${cores} cores, ${newest.slice(0, 10)}. Bare Koa: ${bareKoa(results)}.\n`
+}
+
+/** A table with a line for each result. */
+export function renderRows(results: readonly Result[]): string {
+  const lines = [
+    '| What | Baseline in the same run | Measured | Baseline | Median (spread) | Must | Aim | |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- |',
+    ...results.map(renderRow),
+  ]
+  return lines.join('\n')
 }
 
 /** One line for the terminal. */
@@ -125,6 +131,7 @@ function bareKoa(results: readonly Result[]): string {
   return rates.length === 0 ? 'not measured' : `${tidy(Math.max(...rates))} reads/s`
 }
 
-function thisMachine(): Report['machine'] {
+/** What results were measured on. */
+export function thisMachine(): Report['machine'] {
   return { cores: availableParallelism(), node: process.version, platform: process.platform }
 }

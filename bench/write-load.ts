@@ -5,10 +5,10 @@ import { countCommits, makeProject, project } from './files.ts'
 import { type Bucket, type Place, runClient, type Subject } from './place.ts'
 import { type Effort, mean, type Scenario } from './scenario.ts'
 
-const manyWriters = 128
+export const manyWriters = 128
 const someWriters = 24
-const manyProjects = Array.from({ length: 64 }, (_, at) => `project-${at}`)
-const replicaCount = 3
+export const manyProjects = Array.from({ length: 64 }, (_, at) => `project-${at}`)
+export const replicaCount = 3
 
 export const writeLoad: Scenario = {
   rows: ['writes'],
@@ -20,7 +20,7 @@ export const writeLoad: Scenario = {
     const creates: number[] = []
     const cpuBefore = await service.cpuSeconds()
     for (let round = 0; round < effort.rounds; round++) {
-      creates.push(await createsPerSecond(bucket, effort))
+      creates.push((await createFor(bucket, effort)).perSecond)
       writes.push(await writeWith([service], manyWriters, effort))
     }
     const cpuSeconds = (await service.cpuSeconds()) - cpuBefore
@@ -39,7 +39,7 @@ export const manyProjectsLoad: Scenario = {
     const creates: number[] = []
     const cpuBefore = await service.cpuSeconds()
     for (let round = 0; round < effort.rounds; round++) {
-      creates.push(await createsPerSecond(bucket, effort, manyWriters))
+      creates.push((await createFor(bucket, effort, manyWriters)).perSecond)
       writes.push(await writeWith([service], manyWriters, effort, manyProjects))
     }
     const cpuSeconds = (await service.cpuSeconds()) - cpuBefore
@@ -73,7 +73,7 @@ async function compareReplicas(place: Place, effort: Effort, env: Record<string,
 }
 
 /** Replicas on one fresh bucket. */
-async function startGroup(
+export async function startGroup(
   place: Place,
   count: number,
   env: Record<string, string>,
@@ -85,8 +85,11 @@ async function startGroup(
   return replicas
 }
 
-/** @throws where the writes that were acknowledged are not that many commits in the history */
-async function writeWith(
+/**
+ * Loads replicas with writers.
+ * @throws where the writes that were acknowledged are not that many commits in the history
+ */
+export async function writeWith(
   replicas: Subject[],
   writers: number,
   effort: Effort,
@@ -102,22 +105,21 @@ async function writeWith(
   const { sliceSeconds: seconds, warmUpSeconds } = effort
   const task = { kind: 'writers', urls, writers, projects, seconds, warmUpSeconds }
   const writes = await runClient<Writes>(task)
-  const made = (await count()) - before
-  const { acknowledged, commits } = writes
-  if (commits !== acknowledged || made !== acknowledged) {
-    const told = `${acknowledged} writes were acknowledged with ${commits} commits`
-    throw new Error(`${told}, the history holds ${made} more than before`)
-  }
+  holdTo(writes, (await count()) - before)
   return writes
 }
 
-async function createsPerSecond(
-  bucket: Bucket,
-  { sliceSeconds }: Effort,
-  parallel = 1,
-): Promise<number> {
+/** @param made how many writes more than before are there @throws where those that were acknowledged are not as many */
+export function holdTo({ acknowledged, commits }: Writes, made: number): void {
+  if (commits === acknowledged && made === acknowledged) return
+  const told = `${acknowledged} writes were acknowledged with ${commits} commits`
+  throw new Error(`${told}, the history holds ${made} more than before`)
+}
+
+/** Creates objects of 1.5 KB through our adapter, for half as long as others write. */
+export function createFor(bucket: Bucket, { sliceSeconds }: Effort, parallel = 1): Promise<Writes> {
   const task = { kind: 'creates', bucket, parallel, seconds: Math.max(1, sliceSeconds / 2) }
-  return (await runClient<{ perSecond: number }>(task)).perSecond
+  return runClient<Writes>(task)
 }
 
 function notesOf(writes: readonly Writes[], cpuSeconds: number) {

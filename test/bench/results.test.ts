@@ -74,8 +74,8 @@ test('the chart has a bar for each row, as long as its figure', () => {
 
 test('wrk that met failures gives no figures', () => {
   const good =
-    '     99%   12.50ms\n  8575 requests in 1.00s, 4.47MB read\nRequests/sec:   8553.21\n'
-  assert.equal(parseWrk(good), { requests: 8575, perSecond: 8553.21, p99Ms: 12.5 })
+    '     50%  980.00us\n     99%   12.50ms\n  8575 requests in 1.00s, 4.47MB read\nRequests/sec:   8553.21\n'
+  assert.equal(parseWrk(good), { requests: 8575, perSecond: 8553.21, p50Ms: 0.98, p99Ms: 12.5 })
   assert.throws(() => parseWrk(`${good}Non-2xx or 3xx responses: 1\n`), /wrk:/)
   assert.throws(() => parseWrk(`${good}Socket errors: connect 0, read 1\n`), /wrk:/)
   assert.throws(() => parseWrk('unable to connect'), /wrk:/)
