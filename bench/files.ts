@@ -64,8 +64,16 @@ export function readPathOf(name: string): string {
 /** Where a writer's own file lives: writers are spread over the services of all stages. */
 export function writerPath(writer: number, name = project): string {
   const stage = stages[writer % stages.length] as string
-  const service = services[Math.floor(writer / stages.length) % services.length] as string
-  return filePath(stage, service, `writer-${writer}.yaml`, name)
+  return filePath(stage, serviceOf(writer), `writer-${writer}.yaml`, name)
+}
+
+/** The same in a repository whose branches are the stages, as ours are in the older format. */
+export function writerFile(writer: number): string {
+  return `${serviceOf(writer)}/writer-${writer}.yaml`
+}
+
+function serviceOf(writer: number): string {
+  return services[Math.floor(writer / stages.length) % services.length] as string
 }
 
 function filePath(stage: string, service: string, name: string, of = project): string {

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { stockGit } from '../test/git/stock-git.ts'
 import { makeFolder, removeFolder } from '../test/support/processes.ts'
-import { writerPath, yamlFile } from './files.ts'
+import { writerFile, yamlFile } from './files.ts'
 
 export interface GitPeer {
   /** The folder of the clone. */
@@ -33,7 +33,7 @@ export function makeGitPeer(writers: number, { isDurable }: { isDurable: boolean
   for (const [name, value] of Object.entries({ ...settings, ...author })) {
     inClone('config', name, value)
   }
-  const paths = Array.from({ length: writers }, (_, at) => writerPath(at).slice(1))
+  const paths = Array.from({ length: writers }, (_, at) => writerFile(at))
   for (const path of paths) {
     mkdirSync(dirname(join(clone, path)), { recursive: true })
     writeFileSync(join(clone, path), yamlFile('first'))
