@@ -9,10 +9,11 @@ import { listProjects } from './cluster/walk.ts'
 import type { Config, Environment } from './config.ts'
 import { sentence } from './errors.ts'
 import { createProgressLine } from './progress-line.ts'
+import { inWords } from './repository/damage.ts'
 import { projectKeys } from './repository/keys.ts'
 import { listNames } from './repository/repositories.ts'
 import type { ProjectName } from './repository/repository.ts'
-import { type Problem, type Verified, verifyProject } from './repository/verify.ts'
+import { type Verified, verifyProject } from './repository/verify.ts'
 import { parseProjectName } from './resources/names.ts'
 import { fail, reach, runOnce } from './verb.ts'
 
@@ -123,5 +124,3 @@ function tellProject(name: ProjectName, verified: Verified): void {
   }
   for (const one of problems) process.stderr.write(`  ${inWords(one)}\n`)
 }
-
-const inWords = ({ object, problem, remedy }: Problem) => `${object}: ${problem}; ${remedy}`

@@ -6,9 +6,13 @@ import { parseRfc3339, toRfc3339 } from '../git/time.ts'
 import { sha256 } from '../repository/entry.ts'
 import { storeTimeoutMs } from '../repository/environment.ts'
 import { insist, undecided } from '../repository/insist.ts'
-import { sequenceDigits } from '../repository/keys.ts'
 import type { CallOptions, Store } from '../store/store.ts'
-import { ClusterLogError, decodeClusterEntry, encodeClusterEntry } from './decisions.ts'
+import {
+  ClusterLogError,
+  clusterLogKey,
+  decodeClusterEntry,
+  encodeClusterEntry,
+} from './decisions.ts'
 import { type ClusterState, type Decision, emptyState, fold } from './state.ts'
 
 export interface ClusterLog {
@@ -28,7 +32,6 @@ export interface ClusterLog {
   append(decide: (state: ClusterState) => Decision | null): Promise<ClusterState>
 }
 
-export const clusterLogPrefix = 'cluster/log/'
 const appendPatienceMs = 30_000
 /** So many slots are asked for at once, at most: a new process has the whole log to read. */
 const aheadMost = 16
@@ -49,8 +52,6 @@ export function createClusterLog(options: {
   let atMs = 0
   let queue: Promise<unknown> = Promise.resolve()
 
-  const keyOf = (seq: number) => `${clusterLogPrefix}${sequenceDigits(seq)}.json`
-
   /** Applies the entry that follows. */
   const take = (bytes: Buffer) => {
     const seq = state.seq + 1
@@ -58,6 +59,7 @@ export function createClusterLog(options: {
     if (entry.previous !== hash) {
       throw new ClusterLogError(
         `entry ${seq} of the cluster log does not follow the one before it: the bucket was changed`,
+        seq,
       )
     }
     state = fold(state, entry)
@@ -66,7 +68,7 @@ export function createClusterLog(options: {
   }
 
   const read = async (seq: number, call: Pick<CallOptions, 'signal'>): Promise<Buffer | null> => {
-    const object = await store.get(keyOf(seq), { ...call, timeoutMs: storeTimeoutMs })
+    const object = await store.get(clusterLogKey(seq), { ...call, timeoutMs: storeTimeoutMs })
     return object === null || object === 'not-modified' ? null : object.body
   }
 
@@ -105,7 +107,9 @@ export function createClusterLog(options: {
     const at = toRfc3339(atMs)
     const bytes = encodeClusterEntry({ seq, previous: hash, transactionId, at, build, decision })
     return insist(options, giveUpMs, async () => {
-      const { result } = await store.create(keyOf(seq), bytes, { timeoutMs: storeTimeoutMs })
+      const { result } = await store.create(clusterLogKey(seq), bytes, {
+        timeoutMs: storeTimeoutMs,
+      })
       if (result === 'conflict') throw undecided
       if (result === 'created') {
         take(bytes)
@@ -113,7 +117,7 @@ export function createClusterLog(options: {
       }
       const found = await read(seq, {})
       if (found === null) {
-        throw new ClusterLogError(`slot ${seq} of the cluster log was taken and is absent`)
+        throw new ClusterLogError(`slot ${seq} of the cluster log was taken and is absent`, seq)
       }
       take(found)
       return decodeClusterEntry(seq, found).transactionId === transactionId

@@ -1,8 +1,25 @@
 /** Entries of the cluster log as bytes. @see docs/entry-format.md, "Cluster log" */
+import { fromCopy, inWords } from '../repository/damage.ts'
+import { sequenceDigits } from '../repository/keys.ts'
 import type { Decision } from './state.ts'
 
+export const clusterLogPrefix = 'cluster/log/'
+
+/** The key of an entry. */
+export function clusterLogKey(seq: number): string {
+  return `${clusterLogPrefix}${sequenceDigits(seq)}.json`
+}
+
 /** A cluster log that is not what this service writes; a person has to look. */
-export class ClusterLogError extends Error {}
+export class ClusterLogError extends Error {
+  readonly problem: string
+
+  /** @param seq the entry that shows it */
+  constructor(problem: string, seq: number) {
+    super(inWords({ object: clusterLogKey(seq), problem, remedy: fromCopy }))
+    this.problem = problem
+  }
+}
 
 export interface ClusterEntry {
   seq: number
@@ -29,7 +46,7 @@ export function encodeClusterEntry(entry: ClusterEntry & { decision: Decision })
  */
 export function decodeClusterEntry(seq: number, bytes: Buffer): ClusterEntry {
   const broken = (what: string) =>
-    new ClusterLogError(`entry ${seq} of the cluster log cannot be read: ${what}`)
+    new ClusterLogError(`entry ${seq} of the cluster log cannot be read: ${what}`, seq)
   let fields: Record<string, unknown>
   try {
     fields = Object(JSON.parse(bytes.toString('utf8')))

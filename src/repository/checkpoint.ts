@@ -4,7 +4,8 @@
  */
 
 import type { ListedObject } from '../store/store.ts'
-import { decodeEntry, type Entry, sha256 } from './entry.ts'
+import { damaged, fromCopy, orWithout } from './damage.ts'
+import { decodeEntry, type Entry, EntryError, sha256 } from './entry.ts'
 import { type Environment, fetchWhole, mapParallel, storeTimeoutMs } from './environment.ts'
 import type { ProjectKeys } from './keys.ts'
 import { type KeyedOutcome, keyedOutcomes, keyedOutcomesKept } from './outcomes.ts'
@@ -195,14 +196,18 @@ export async function loadOutcomes(
 
 /**
  * Makes a segment again from the log, a few entries at a time: it may be one of thousands.
- * @throws Error where the log no longer gives the same
+ * @throws project_stopped where the log no longer gives the same
  */
 export async function remakeSegment(place: ReadingPlace, info: SegmentInfo): Promise<Segment> {
   const parts: Segment[] = []
   for await (const entries of fetchEntries(place, info)) parts.push(rollSegment(entries))
   const segment = joinSegments(parts)
   if (segment.info.sha256 !== info.sha256) {
-    throw new Error(`entries ${info.from} to ${info.to} are not what they were`)
+    throw damaged({
+      object: place.keys.checkpointPack(info.sha256),
+      problem: `entries ${info.from} to ${info.to} are not what they were, and give another`,
+      remedy: `verify tells which entry is damaged: ${fromCopy}`,
+    })
   }
   return segment
 }
@@ -212,9 +217,15 @@ async function* fetchEntries(place: ReadingPlace, info: SegmentInfo): AsyncGener
     const count = Math.min(segmentMaxEntries, info.to - from + 1)
     const seqs = Array.from({ length: count }, (_, at) => from + at)
     yield await mapParallel(seqs, 16, async (seq) => {
-      const bytes = await fetchWhole(place.environment.store, place.keys.entry(seq))
-      if (!bytes) throw new Error(`entry ${seq} is gone`)
-      return decodeEntry(seq, bytes)
+      const object = place.keys.entry(seq)
+      const bytes = await fetchWhole(place.environment.store, object)
+      if (!bytes) throw damaged({ object, problem: 'is absent', remedy: orWithout })
+      try {
+        return decodeEntry(seq, bytes)
+      } catch (error) {
+        if (!(error instanceof EntryError)) throw error
+        throw damaged({ object, problem: error.message, remedy: orWithout })
+      }
     })
   }
 }

@@ -25,7 +25,9 @@ export async function findLastExisting(
     const seqs = Array.from({ length: Math.min(fetchAtOnce, seq - last) }, (_, back) => seq - back)
     for (const { body } of await mapParallel(seqs, fetchAtOnce, fetchEntry)) {
       const entry = decodeEntry(seq, body)
-      if (entry.hash !== hash) throw new EntryError(`entry ${seq} is not the one that was followed`)
+      if (entry.hash !== hash) {
+        throw new EntryError(`entry ${seq} is not the one that was followed`, seq)
+      }
       const state = snapshotOf(entry)
       if (exists(state)) return state
       hash = entry.transaction.previous

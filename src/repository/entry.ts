@@ -68,7 +68,15 @@ export interface Entry {
 }
 
 /** An object of the bucket that is no entry of its log. */
-export class EntryError extends Error {}
+export class EntryError extends Error {
+  /** What its key says; null where only the bytes are known. */
+  readonly seq: number | null
+
+  constructor(message: string, seq: number | null = null) {
+    super(message)
+    this.seq = seq
+  }
+}
 
 /** sha256 of a whole object, hex. */
 export function sha256(bytes: Buffer): string {
@@ -145,7 +153,7 @@ export function decodeEntry(seq: number, bytes: Buffer): Entry {
         .map((object) => ({ ...object, sizeBytes: object.content.length })),
     }
   } catch (error) {
-    throw new EntryError(`entry ${seq} cannot be read: ${(error as Error).message}`)
+    throw new EntryError(`entry ${seq} cannot be read: ${(error as Error).message}`, seq)
   }
 }
 

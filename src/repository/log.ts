@@ -8,6 +8,7 @@ import { ServiceError } from '../errors.ts'
 import type { StoredObject } from '../store/store.ts'
 import { cachedEntries, type ProjectCache } from './cache.ts'
 import { createCheckpointWriter, findCheckpoint, loadOutcomes } from './checkpoint.ts'
+import { inWords, orWithout } from './damage.ts'
 import { findLastExisting } from './deleted.ts'
 import { decodeEntry, type Entry, EntryError, sha256 } from './entry.ts'
 import { type Environment, mapParallel, storeTimeoutMs } from './environment.ts'
@@ -43,7 +44,7 @@ export interface Log {
   readonly objects: Objects
   readonly outcomes: Outcomes
   /** `applied`: the newest entry that this replica applied, or that its cache folder holds. */
-  readonly stopped: { reason: string; sinceMs: number; applied: number } | null
+  readonly stopped: { reason: string; object: string; sinceMs: number; applied: number } | null
   /** Milliseconds since the state was last proven; infinite before the first time. */
   ageMs(): number
   /**
@@ -61,8 +62,8 @@ export interface Log {
   won(entry: Entry, created: { etag: string; started: Moment }, spilled: SpilledPacks): void
   /** Applies the entry that another writer created in a slot. @throws project_stopped */
   lost(seq: number, object: StoredObject): Promise<void>
-  /** Stops the project. @returns the error that says so */
-  stop(reason: string): ServiceError
+  /** Stops the project. @param seq the entry that shows why @returns the error that says so */
+  stop(reason: string, seq: number): ServiceError
   /** Ends timers. */
   close(): void
 }
@@ -138,7 +139,7 @@ export function createLog(options: {
   const fetchEntry = async (seq: number): Promise<StoredObject> => {
     const object = await store.get(keys.entry(seq), { timeoutMs: storeTimeoutMs })
     if (object === null || object === 'not-modified') {
-      throw new LogViolation(`entry ${seq} is absent, though a later one is there`)
+      throw new LogViolation(`entry ${seq} is absent, though a later one is there`, seq)
     }
     return object
   }
@@ -296,13 +297,14 @@ export function createLog(options: {
     if (newest > snapshot.seq) {
       throw new LogViolation(
         `the cache folder holds entry ${newest}, the log ends at ${snapshot.seq}: the bucket lost entries`,
+        snapshot.seq + 1,
       )
     }
     const kept = await cache?.readEntry(newest)
     if (!kept || !isEntry(newest, kept)) return
     const there = await fetchEntry(newest)
     if (sha256(there.body) !== sha256(kept)) {
-      throw new LogViolation(`entry ${newest} is not the one that the cache folder holds`)
+      throw new LogViolation(`entry ${newest} is not the one that the cache folder holds`, newest)
     }
   }
 
@@ -314,15 +316,19 @@ export function createLog(options: {
     proven = null
   }
 
-  const stoppedError = () =>
-    new ServiceError('project_stopped', `the project is stopped: ${stopped?.reason}`, {
+  const stoppedError = () => {
+    const { reason: problem = '', object = '' } = stopped ?? {}
+    const told = inWords({ object, problem, remedy: orWithout })
+    return new ServiceError('project_stopped', `the project is stopped: ${told}`, {
       data: { project },
     })
+  }
 
-  const stop = (reason: string): ServiceError => {
+  const stop: Log['stop'] = (reason, seq) => {
     if (!stopped) {
-      stopped = { reason, sinceMs: clock.nowMs(), applied: Math.max(snapshot.seq, cached) }
-      observer.log('error', 'project_stopped', { project, reason })
+      const object = keys.entry(seq)
+      stopped = { reason, object, sinceMs: clock.nowMs(), applied: Math.max(snapshot.seq, cached) }
+      observer.log('error', 'project_stopped', { project, reason, object, remedy: orWithout })
       options.onStopped()
       cancelRecheck = clock.schedule(recheckMs, recheck)
     }
@@ -335,7 +341,7 @@ export function createLog(options: {
     try {
       result = await work()
     } catch (error) {
-      throw isViolation(error) ? stop(error.message) : error
+      throw isViolation(error) ? stop(error.message, error.seq ?? snapshot.seq + 1) : error
     }
     // Another look may have stopped the project meanwhile.
     if (stopped) throw stoppedError()
@@ -472,7 +478,7 @@ function decodeChain(snapshot: Snapshot, all: readonly (Buffer | null | undefine
 }
 
 /** Whether the store has shown what cannot be. */
-function isViolation(error: unknown): error is Error {
+function isViolation(error: unknown): error is LogViolation | EntryError {
   return error instanceof LogViolation || error instanceof EntryError
 }
 

@@ -2,9 +2,11 @@
  * Every object of one project: in memory, in the newest entries, in the packs of older ones. "Known" here means known to lie in
  * an applied entry or in a pack that one names, never in a cache or an attempt: a writer leaves out only what is known.
  */
+import { isServiceError } from '../errors.ts'
 import { type Commit, type GitObject, type Oid, parseTag, type Tree } from '../git/objects.ts'
 import { createOidTable, oidTableWeightBytes } from '../git/oid-table.ts'
 import type { PackIndex } from '../git/pack-index.ts'
+import { damaged, fromCopy } from './damage.ts'
 import type { Entry, EntryObject } from './entry.ts'
 import { type CachedObject, commitOf, treeOf } from './object-cache.ts'
 import {
@@ -103,15 +105,29 @@ export function createObjects(
     spilled.push({ info, pack })
   }
 
-  const findKnowing = (oid: Oid): Pack | undefined =>
-    segments.find((pack) => pack.knows(oid)) ?? findSpilled(oid)
-
-  const findSpilled = (oid: Oid, isWanted = (_: Pack) => true): Pack | undefined => {
+  /** Packs that are known to hold an object; what was written again, since it could not be read, lies in two. */
+  function* knowing(oid: Oid): Generator<Pack> {
+    for (const pack of segments) if (pack.knows(oid)) yield pack
     for (const at of spilledTable.packsOf(oid)) {
       const pack = spilled[at]?.pack
-      if (pack?.knows(oid) && isWanted(pack)) return pack
+      if (pack?.knows(oid)) yield pack
     }
-    return undefined
+  }
+
+  const isKnown = (oid: Oid) => [...knowing(oid)].some(({ isDamaged }) => !isDamaged)
+
+  const readKnown = async (oid: Oid): Promise<GitObject | null> => {
+    const damages: unknown[] = []
+    for (const pack of knowing(oid)) {
+      try {
+        return await pack.read(oid)
+      } catch (error) {
+        if (!isServiceError(error)) throw error
+        damages.push(error)
+      }
+    }
+    if (damages.length > 0) throw damages[0]
+    return null
   }
 
   /** Rolls entries away; they stay readable where they are until their pack is. */
@@ -181,7 +197,14 @@ export function createObjects(
       return cached
     }
     const found = recent.get(oid)?.object ?? (await findInPacks(oid))
-    if (!found) throw new Error(`object ${oid} is in no entry of the log`)
+    if (!found) {
+      const problem = `no entry holds object ${oid}`
+      throw damaged({
+        object: place.keys.logPrefix,
+        problem,
+        remedy: `verify tells more; ${fromCopy}`,
+      })
+    }
     const object: CachedObject = { type: found.type, content: found.content }
     memory.set(key, object)
     environment.observer.count('cache_requests_total', { cache: 'objects', result: 'miss' })
@@ -189,11 +212,14 @@ export function createObjects(
   }
 
   const findInPacks = async (oid: Oid): Promise<GitObject | null> => {
-    const knowing = findKnowing(oid)
-    if (knowing) return knowing.read(oid)
+    const known = await readKnown(oid).catch((error) => {
+      if (!isServiceError(error)) throw error
+      return null
+    })
+    if (known) return known
     await isInPacks(oid)
     // A segment may have been rolled while the indexes were read.
-    return findKnowing(oid)?.read(oid) ?? recent.get(oid)?.object ?? null
+    return (await readKnown(oid)) ?? recent.get(oid)?.object ?? null
   }
 
   /**
@@ -202,7 +228,7 @@ export function createObjects(
    */
   const isInPacks = async (oid: Oid, isWanted = (_: Pack) => true): Promise<boolean> => {
     if (await holdsAny(segments.filter(isWanted), oid)) return true
-    if (findSpilled(oid, isWanted)) return true
+    if ([...knowing(oid)].some(isWanted)) return true
     const others = spilled.flatMap(({ pack }) => (pack.isLoaded ? [] : pack))
     return holdsAny(others.filter(isWanted), oid)
   }
@@ -210,10 +236,19 @@ export function createObjects(
   /** What is asked for was mostly written lately, so the indexes of older packs are left alone for as long as may be. */
   const holdsAny = async (candidates: readonly Pack[], oid: Oid): Promise<boolean> => {
     const newestFirst = [...candidates].reverse()
+    const damages: unknown[] = []
     for (let at = 0; at < newestFirst.length; at += indexesAtOnce) {
       const some = newestFirst.slice(at, at + indexesAtOnce)
-      if ((await Promise.all(some.map((pack) => pack.holds(oid)))).includes(true)) return true
+      const looked = await Promise.allSettled(some.map((pack) => pack.holds(oid)))
+      if (looked.some((one) => one.status === 'fulfilled' && one.value)) return true
+      for (const one of looked) {
+        if (one.status === 'fulfilled') continue
+        if (!isServiceError(one.reason)) throw one.reason
+        damages.push(one.reason)
+      }
     }
+    // The one that cannot be read may be the one that holds it.
+    if (damages.length > 0) throw damages[0]
     return false
   }
 
@@ -258,7 +293,7 @@ export function createObjects(
       return object.content
     },
     peel,
-    knows: (oid) => recent.has(oid) || findKnowing(oid) !== undefined,
+    knows: (oid) => recent.has(oid) || isKnown(oid),
     async hasCommit(oid, incarnation) {
       const isHere = recent.get(oid)
       if (isHere?.incarnation === incarnation) return isHere.object.type === 'commit'

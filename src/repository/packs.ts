@@ -2,10 +2,13 @@
  * Where the objects of older entries lie: in packs, each read from the nearest place that has it. An object is checked against its
  * name whenever it is read, so a damaged copy is only a reason to ask the next place.
  */
+import { isServiceError } from '../errors.ts'
 import type { GitObject, Oid } from '../git/objects.ts'
 import { indexPack, type PackIndex, parseIndex, readPacked } from '../git/pack-index.ts'
+import { StoreError } from '../store/store.ts'
 import type { ProjectCache } from './cache.ts'
 import { remakeSegment } from './checkpoint.ts'
+import { damaged, unreadable } from './damage.ts'
 import { type EntryObject, type SpilledPack, sha256, sha256Aside } from './entry.ts'
 import { type Environment, fetchWhole, storeTimeoutMs } from './environment.ts'
 import type { ProjectKeys } from './keys.ts'
@@ -18,6 +21,8 @@ export interface Pack {
   readonly isLoaded: boolean
   /** Whether its index is loaded and names the object. */
   knows(oid: Oid): boolean
+  /** Whether something of it could not be read: what is written again must not be left out for it. */
+  readonly isDamaged: boolean
   /** Whether it holds the object; loads the index. */
   holds(oid: Oid): Promise<boolean>
   /** @returns the object, or null where the pack does not hold it */
@@ -127,6 +132,8 @@ export function openSegment(place: PackPlace, info: SegmentInfo, rolled?: Segmen
     get isLoaded() {
       return index !== null
     },
+    // The log gives it again.
+    isDamaged: false,
     get indexBytes() {
       return indexBytes
     },
@@ -161,6 +168,7 @@ export function openSpilledPack(
   const { keys, cache } = place
   const name = `pack-${info.sha256}.pack`
   let index: PackIndex | null = null
+  let isDamaged = false
   /** The pack until the cache folder has it. */
   let held: Buffer | undefined
 
@@ -184,10 +192,14 @@ export function openSpilledPack(
     const near = held ?? (await cache?.read(name)) ?? null
     if (near && (await sha256Aside(near)) === info.sha256) return near
     const far = await fetchWhole(place.environment.store, keys.spilledPack(info.name))
-    if (!far) throw new Error(`packs/${info.name} is gone`)
-    if ((await sha256Aside(far)) !== info.sha256)
-      throw new Error(`packs/${info.name} is not what its entry says`)
+    if (!far) throw damage('is absent')
+    if ((await sha256Aside(far)) !== info.sha256) throw damage(notAsSaid)
     return far
+  }
+
+  const damage = (problem: string) => {
+    isDamaged = true
+    return damaged({ object: keys.spilledPack(info.name), problem, remedy: unreadable })
   }
 
   const loadIndex = single(async (): Promise<PackIndex> => {
@@ -209,9 +221,21 @@ export function openSpilledPack(
 
   const far: ReadRange = async (start, end) => {
     const part = await fetchRange(place, keys.spilledPack(info.name), start, end)
-    if (!part) throw new Error(`packs/${info.name} is gone`)
+    if (!part) throw damage('is absent')
     if (cache && info.bytes <= wholePackBytes) void fetchBehind().catch(() => {})
     return part
+  }
+
+  const readFar = async (oid: Oid, own: PackIndex): Promise<GitObject> => {
+    try {
+      const object = await readPacked(oid, own, far)
+      isDamaged = false
+      return object
+    } catch (error) {
+      const isCutOff = error instanceof StoreError && error.reason === 'InvalidRange'
+      if (isServiceError(error) || (error instanceof StoreError && !isCutOff)) throw error
+      throw damage(notAsSaid)
+    }
   }
 
   return {
@@ -219,15 +243,20 @@ export function openSpilledPack(
     get isLoaded() {
       return index !== null
     },
+    get isDamaged() {
+      return isDamaged
+    },
     knows: (oid) => index?.find(oid) != null,
     holds: async (oid) => (index ?? (await loadIndex())).find(oid) !== null,
     async read(oid) {
       const own = index ?? (await loadIndex())
       if (!own.find(oid)) return null
-      return readPacked(oid, own, near).catch(() => readPacked(oid, own, far))
+      return readPacked(oid, own, near).catch(() => readFar(oid, own))
     },
   }
 }
+
+const notAsSaid = 'is not what its entry says'
 
 const indexNameOf = (packSha256: string) => `pack-${packSha256}.idx`
 

@@ -159,7 +159,14 @@ export interface Repositories {
   }): Promise<{ names: ProjectName[]; more: boolean }>
 
   /** Projects that are stopped, with the reason, and the newest entry that was applied here (or lies in the cache folder). */
-  stopped(): { project: ProjectName; reason: string; sinceMs: number; applied: number }[]
+  stopped(): {
+    project: ProjectName
+    reason: string
+    /** The key of the object that shows it. */
+    object: string
+    sinceMs: number
+    applied: number
+  }[]
 
   /** Projects that were asked for, the latest first. */
   recent(): ProjectName[]

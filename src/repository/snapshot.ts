@@ -46,10 +46,11 @@ export function exists(snapshot: Snapshot): boolean {
 export function follow(snapshot: Snapshot, entry: Entry): Snapshot {
   const { transaction } = entry
   if (entry.seq !== snapshot.seq + 1) {
-    throw new EntryError(`entry ${entry.seq} does not follow entry ${snapshot.seq}`)
+    throw new EntryError(`entry ${entry.seq} does not follow entry ${snapshot.seq}`, entry.seq)
   }
   if (transaction.previous !== snapshot.hash) {
-    throw new EntryError(`entry ${entry.seq} names another predecessor than entry ${snapshot.seq}`)
+    const sentence = `entry ${entry.seq} names another predecessor than entry ${snapshot.seq}`
+    throw new EntryError(sentence, entry.seq)
   }
   const after = snapshotOf(entry)
   return Number.isNaN(after.atMs) ? { ...after, atMs: snapshot.atMs } : after

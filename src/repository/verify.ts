@@ -19,19 +19,11 @@ import {
   readCheckpoint,
   remakeSegment,
 } from './checkpoint.ts'
+import { fromCopy, orWithout, type Problem, unreadable } from './damage.ts'
 import { type Entry, type SpilledPack, sha256 } from './entry.ts'
 import { fetchWhole, storeTimeoutMs } from './environment.ts'
 import { inspectLog } from './restore.ts'
 import type { SegmentInfo } from './segment.ts'
-
-/** One thing that is not as it has to be. */
-export interface Problem {
-  /** Its key in the bucket. */
-  object: string
-  problem: string
-  /** What a person does about it; absent where it was put right. */
-  remedy?: string
-}
 
 /** What was read, and what was found. */
 export interface Verified {
@@ -52,9 +44,6 @@ export interface VerifyOptions {
   onProgress?: (entries: number, total: number) => void
 }
 
-const fromCopy = 'bring it back from a copy of the bucket'
-const orWithout = `${fromCopy}, or from the cache folder of a replica (entries/); else accept-restore lets the project go on without`
-const unreadable = `${fromCopy}: files in it cannot be read`
 const harmless = 'nobody is harmed, the log gives it again; --repair-checkpoints puts it right'
 
 /** Verifies one project; others may write to it meanwhile. @throws StoreError */

@@ -45,7 +45,7 @@ async function fetch(store: Store, keys: ProjectKeys, seq: number): Promise<Buff
     try {
       const object = await store.get(keys.entry(seq), { timeoutMs: storeTimeoutMs })
       if (object !== null && object !== 'not-modified') return object.body
-      throw new EntryError(`entry ${seq} is absent, though a later one is there`)
+      throw new EntryError(`entry ${seq} is absent, though a later one is there`, seq)
     } catch (error) {
       if (!(error instanceof StoreError) || tries === triesMost) throw error
     }

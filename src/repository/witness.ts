@@ -16,7 +16,15 @@ const restLeastMs = 200
 const restsPerPage = 4
 
 /** The store shows what cannot be: a person decides. */
-export class LogViolation extends Error {}
+export class LogViolation extends Error {
+  /** The entry that shows it. */
+  readonly seq: number
+
+  constructor(message: string, seq: number) {
+    super(message)
+    this.seq = seq
+  }
+}
 
 interface Applied {
   seq: number
@@ -66,9 +74,10 @@ export function createWitness(options: {
     const known = entry.etag === '' ? {} : { ifNoneMatch: entry.etag }
     const object = await store.get(keys.entry(entry.seq), { timeoutMs: storeTimeoutMs, ...known })
     if (object === 'not-modified') return
-    if (object === null) throw new LogViolation(`entry ${entry.seq} was applied and is gone`)
+    if (object === null)
+      throw new LogViolation(`entry ${entry.seq} was applied and is gone`, entry.seq)
     if (sha256(object.body) !== entry.hash) {
-      throw new LogViolation(`entry ${entry.seq} is not the one that was applied`)
+      throw new LogViolation(`entry ${entry.seq} is not the one that was applied`, entry.seq)
     }
     entry.etag = object.etag
   }
@@ -157,7 +166,7 @@ export function createWitness(options: {
         if (listed.has(seq)) continue
         // A list beside a busy writer may miss an entry; a GET may not.
         const object = await store.get(keys.entry(seq), { timeoutMs: storeTimeoutMs })
-        if (object === null) throw new LogViolation(`entry ${seq} is gone`)
+        if (object === null) throw new LogViolation(`entry ${seq} is gone`, seq)
       }
       whole = laterOf(whole, started)
     }),

@@ -307,7 +307,7 @@ export function createWriter(options: {
         if (object === 'unread') return true
         if (object === null) {
           if (!isAmbiguous) expose(false)
-          throw log.stop(`slot ${entry.seq} was taken and is absent`)
+          throw log.stop(`slot ${entry.seq} was taken and is absent`, entry.seq)
         }
         // Which attempt landed is not known; others may have written behind it since the first.
         if (object.body.equals(entry.bytes)) return win(plan, object.etag, first)

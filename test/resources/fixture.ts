@@ -81,7 +81,7 @@ export function resourcesOver(repositories: Repositories, newFormat: 1 | 2 = 1):
 
 /** Takes a project to the other format, as a migration does. */
 export async function convert(
-  { bench }: Pick<Fixture, 'bench'>,
+  { bench }: { bench: Pick<Bench, 'repositories'> },
   format: 1 | 2,
   project = 'p',
 ): Promise<Outcome> {
@@ -116,7 +116,7 @@ export function readContext(more: Partial<ReadContext> = {}): ReadContext {
 
 /** Writes files in one commit. */
 export function put(
-  { resources }: Fixture,
+  { resources }: Pick<Fixture, 'resources'>,
   scope: Scope,
   files: Record<string, string | Buffer> | [string, string | Buffer][],
   more: Partial<WriteContext> & { precondition?: Precondition; status?: 200 | 201 } = {},
@@ -131,7 +131,7 @@ export function put(
 }
 
 export async function get(
-  { resources }: Fixture,
+  { resources }: Pick<Fixture, 'resources'>,
   scope: Scope,
   path: string,
   at?: Oid,
