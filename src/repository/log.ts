@@ -102,6 +102,8 @@ export function createLog(options: {
   let proven: Moment | null = null
   /** The newest entry in the cache folder when the log was opened. */
   let cached = 0
+  /** The newest entries that were applied while it is opened. */
+  let unheeded: Entry[] = []
   let stopped: Log['stopped'] = null
   let cancelRecheck = () => {}
 
@@ -126,7 +128,13 @@ export function createLog(options: {
   const take = (entry: Entry, etag: string, spilled?: SpilledPacks) => {
     if (entry.seq <= snapshot.seq) return
     apply(entry, etag, spilled)
-    void cache?.writeEntry(entry.seq, entry.bytes)
+    if (isOpen) void cache?.writeEntry(entry.seq, entry.bytes)
+    else unheeded = [...unheeded, entry].slice(-cachedEntries)
+  }
+
+  /** What the cache folder held when the log was opened is evidence until it was compared: nothing takes its place before. */
+  const cacheUnheeded = () => {
+    for (const { seq, bytes } of unheeded.splice(0)) void cache?.writeEntry(seq, bytes)
   }
 
   const apply = (entry: Entry, etag: string, spilled?: SpilledPacks) => {
@@ -244,6 +252,7 @@ export function createLog(options: {
     }
     if (!(await followBesideCache())) await heedCache()
     isOpen = true
+    cacheUnheeded()
     opened = momentOf(clock)
     firstWholeMs = firstWholeAfterMs + environment.random.fraction() * firstWholeSpreadMs
     markProven(started)
@@ -310,6 +319,7 @@ export function createLog(options: {
 
   const forget = () => {
     snapshot = emptySnapshot
+    unheeded = []
     outcomes = createOutcomes(null)
     objects.clear()
     witness.clear()

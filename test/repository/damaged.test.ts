@@ -95,4 +95,25 @@ test('a stopped project says which object shows it, and what to do', async ({ be
   assert.is(replica.stopped()[0]?.object, keys.entry(2))
 })
 
+test('what the cache folder knows of a lost entry stays evidence, start after start', async ({
+  bench,
+}) => {
+  await bench.repositories.write(project, putFile('a.yaml', 'a'))
+  const cache = { folder: join(bench.folder, 'cache'), maxBytes: 2 ** 30 }
+  const before = bench.another({ cache })
+  await read(before, 'a.yaml')
+  await before.close()
+  await rm(pathOf(bench, keys.entry(2)))
+  await bench.another().write(project, putFile('a.yaml', 'in its place'))
+  for (let start = 1; start <= 3; start++) {
+    const replica = bench.another({ cache })
+    assert.match(
+      await told(read(replica, 'a.yaml')),
+      'entry 2 is not the one that the cache folder holds',
+      `start ${start}`,
+    )
+    await replica.close()
+  }
+})
+
 test.run()
