@@ -20,6 +20,7 @@ import {
   segmentMaxEntries,
 } from './segment.ts'
 import { type Snapshot, snapshotOf } from './snapshot.ts'
+import { LogViolation } from './witness.ts'
 
 const version = 0
 /** The newest checkpoints, which are never deleted. */
@@ -61,6 +62,7 @@ interface Place extends ReadingPlace {
 /**
  * Finds the newest checkpoint that matches the log.
  * @returns null where there is none
+ * @throws LogViolation where the log lost the entry that one was made behind
  */
 export async function findCheckpoint(place: ReadingPlace): Promise<Checkpoint | null> {
   const { keys } = place
@@ -71,7 +73,10 @@ export async function findCheckpoint(place: ReadingPlace): Promise<Checkpoint | 
       readCheckpoint(place, key),
       fetchWhole(place.environment.store, keys.entry(seq)),
     ])
-    if (file?.seq !== seq || !entry || sha256(entry) !== file.entryHash) continue
+    if (file?.seq !== seq) continue
+    // It was made behind its entry, and a slot once taken is never absent again.
+    if (!entry) throw new LogViolation(`entry ${seq} is absent, though a checkpoint knows it`, seq)
+    if (sha256(entry) !== file.entryHash) continue
     // The refs are those of the entry, whose hash was just checked: nothing else is believed.
     const snapshot = snapshotOf(decodeEntry(file.seq, entry))
     return { snapshot, segments: file.packs, spilled: file.spilled }

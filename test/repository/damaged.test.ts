@@ -8,6 +8,7 @@ import type { Repositories } from '../../src/repository/repository.ts'
 import { chanceOf } from '../support/chance.ts'
 import { type Bench, openBench, projectName } from '../support/repositories.ts'
 import { createProject, fileOf, putFile } from '../support/requests.ts'
+import { until } from '../support/until.ts'
 
 const test = suite<{ bench: Bench }>('damaged objects')
 const project = projectName('sockshop')
@@ -93,6 +94,23 @@ test('a stopped project says which object shows it, and what to do', async ({ be
   assert.match(says, `${keys.entry(2)}: entry 2 cannot be read`)
   assert.match(says, '; bring it back from a copy of the bucket, or from the cache folder')
   assert.is(replica.stopped()[0]?.object, keys.entry(2))
+})
+
+test('a log that lost all from a checkpoint on is not taken for whole', async ({ bench }) => {
+  for (let at = 2; at <= 66; at++) {
+    await bench.repositories.write(project, putFile('a.yaml', `version ${at}`))
+  }
+  const checkpoints = pathOf(bench, keys.checkpointPrefix)
+  await until(async () =>
+    (await readdir(checkpoints).catch(() => [])).some((name) => name.endsWith('.json')),
+  )
+  for (const seq of [64, 65, 66]) await rm(pathOf(bench, keys.entry(seq)))
+  const replica = bench.another()
+  assert.match(
+    await told(read(replica, 'a.yaml')),
+    'entry 64 is absent, though a checkpoint knows it',
+  )
+  assert.match(await told(replica.write(project, putFile('a.yaml', 'x'))), /^project_stopped/)
 })
 
 test('what the cache folder knows of a lost entry stays evidence, start after start', async ({
