@@ -5,17 +5,23 @@
 import { setMaxListeners } from 'node:events'
 import { parseArgs } from 'node:util'
 import { openStore } from './adapters.ts'
+import { verifyClusterLog } from './cluster/verify.ts'
 import { listProjects } from './cluster/walk.ts'
 import type { Config, Environment } from './config.ts'
 import { sentence } from './errors.ts'
 import { createProgressLine } from './progress-line.ts'
-import { inWords } from './repository/damage.ts'
+import { fromCopy, inWords, type Problem } from './repository/damage.ts'
+import { storeTimeoutMs } from './repository/environment.ts'
+import { insist } from './repository/insist.ts'
 import { projectKeys } from './repository/keys.ts'
 import { listNames } from './repository/repositories.ts'
 import type { ProjectName } from './repository/repository.ts'
 import { type Verified, verifyProject } from './repository/verify.ts'
 import { parseProjectName } from './resources/names.ts'
-import { fail, reach, runOnce } from './verb.ts'
+import { findStoreIdentity, storeIdentityKey } from './store/identity.ts'
+import { type Store, StoreError } from './store/store.ts'
+import { systemClock, systemRandomness } from './system-clock.ts'
+import { fail, runOnce } from './verb.ts'
 
 interface Command {
   /** Null for all. */
@@ -27,6 +33,9 @@ interface Command {
 interface Report extends Verified {
   project: ProjectName
 }
+
+/** A store that does not answer for so long fails the verb. */
+const patienceMs = 30_000
 
 /**
  * Runs the verb to its end.
@@ -46,11 +55,11 @@ export async function verify(options: {
   void options.stop.then(() => ended.abort(new Error('interrupted')))
   return runOnce(options.environment, {
     async work({ config }) {
-      const reports = await run(command, config, ended.signal)
+      const { problems, projects } = await run(command, config, ended.signal)
       if (command.json) {
-        process.stdout.write(`${JSON.stringify({ verb: 'verify', projects: reports })}\n`)
+        process.stdout.write(`${JSON.stringify({ verb: 'verify', problems, projects })}\n`)
       }
-      return reports.every(({ problems }) => problems.length === 0) ? 0 : 1
+      return [{ problems }, ...projects].every(({ problems }) => problems.length === 0) ? 0 : 1
     },
     failure: (reason) => `verify: failed: ${reason}`,
   })
@@ -78,11 +87,17 @@ async function run(
   { project, json, repairs }: Command,
   config: Config,
   signal: AbortSignal,
-): Promise<Report[]> {
+): Promise<{ problems: Problem[]; projects: Report[] }> {
   const store = await openStore(config)
   const line = createProgressLine(process.stderr)
   try {
-    const { storeId } = await reach(store, { probe: false, signal })
+    const time = { clock: systemClock, random: systemRandomness }
+    const giveUpMs = systemClock.monotonicMs() + patienceMs
+    const { storeId, problems } = await insist(time, giveUpMs, async () => {
+      signal.throwIfAborted()
+      return verifyStore(store)
+    })
+    if (!json) for (const one of problems) process.stderr.write(`${inWords(one)}\n`)
     const names =
       project === null
         ? await listProjects({ listNames: (page) => listNames(store, page) })
@@ -102,7 +117,7 @@ async function run(
       reports.push({ project: name, ...verified })
       if (!json) tellProject(name, verified)
     }
-    return reports
+    return { problems, projects: reports }
   } finally {
     line.end()
     await store.close()
@@ -123,4 +138,42 @@ function tellProject(name: ProjectName, verified: Verified): void {
     process.stdout.write(`  ${object} ${problem}: put right\n`)
   }
   for (const one of problems) process.stderr.write(`  ${inWords(one)}\n`)
+}
+
+const withoutIdentity = `${fromCopy}, else remove it: the next start makes another, and checkpoints and caches are made anew`
+
+/**
+ * Verifies what belongs to no project: the store's identity and the cluster log. Announcements are written again every few seconds
+ * by who made them.
+ * @returns what is not as it has to be, and the store's id: null where it cannot be told
+ * @throws StoreError
+ */
+export async function verifyStore(
+  store: Store,
+): Promise<{ storeId: string | null; problems: Problem[] }> {
+  const log = await verifyClusterLog(store)
+  const identity = await readIdentity(store)
+  // Nobody has begun anything there.
+  if (identity.problem === 'is absent' && log.entries === 0 && !(await hasProjects(store))) {
+    return { storeId: null, problems: log.problems }
+  }
+  const { storeId, problem } = identity
+  const told = { object: storeIdentityKey, problem, remedy: withoutIdentity }
+  return { storeId, problems: [...(storeId === null ? [told] : []), ...log.problems] }
+}
+
+/** @returns the store's id, or what is the matter with it */
+async function readIdentity(store: Store): Promise<{ storeId: string | null; problem: string }> {
+  try {
+    const found = await findStoreIdentity(store, { timeoutMs: storeTimeoutMs })
+    return { storeId: found?.storeId ?? null, problem: 'is absent' }
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.reason !== 'IdentityUnreadable') throw error
+    return { storeId: null, problem: 'cannot be read' }
+  }
+}
+
+async function hasProjects(store: Store): Promise<boolean> {
+  const { names } = await listNames(store, { limit: 1 })
+  return names.length > 0
 }

@@ -51,7 +51,8 @@ export interface CheckpointFile {
 
 /** What it takes to read them. */
 export interface ReadingPlace {
-  environment: Pick<Environment, 'store' | 'storeId'>
+  /** A `storeId` of null: checkpoints of any store are believed. */
+  environment: Pick<Environment, 'store'> & { storeId: string | null }
   keys: ProjectKeys
 }
 
@@ -266,9 +267,10 @@ function encodeCheckpoint(file: CheckpointFile): Buffer {
   return Buffer.from(`${line}\n${sha256(Buffer.from(line))}\n`)
 }
 
-function parseCheckpoint(bytes: Buffer | null, storeId: string): CheckpointFile | null {
+function parseCheckpoint(bytes: Buffer | null, storeId: string | null): CheckpointFile | null {
   const [line, hash] = bytes?.toString('utf8').split('\n') ?? []
   if (line === undefined || sha256(Buffer.from(line)) !== hash) return null
   const file = JSON.parse(line) as CheckpointFile
-  return file.version === version && file.storeId === storeId ? file : null
+  const isOwn = storeId === null || file.storeId === storeId
+  return file.version === version && isOwn ? file : null
 }

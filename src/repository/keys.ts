@@ -46,6 +46,7 @@ export interface ProjectKeys {
   parseEntry(key: string): number | null
   readonly packPrefix: string
   spilledPack(name: string): string
+  readonly setAsidePrefix: string
   /** Where an entry is kept that counts no more. */
   setAside(seq: number, sha256: string): string
   readonly checkpointPrefix: string
@@ -68,6 +69,7 @@ export function projectKeys(project: ProjectName): ProjectKeys {
     parseEntry: (key) => parseSequence(key, logPrefix, /^(\d{20})\.bundle$/),
     packPrefix: `${root}packs/`,
     spilledPack: (name) => `${root}packs/${name}`,
+    setAsidePrefix: `${root}set-aside/`,
     setAside: (seq, sha256) => `${root}set-aside/${sequenceDigits(seq)}-${sha256}.bundle`,
     checkpointPrefix,
     checkpoint: (seq, uuid) => `${checkpointPrefix}${sequenceDigits(seq)}-${uuid}.json`,

@@ -21,7 +21,7 @@ import {
 } from './checkpoint.ts'
 import { fromCopy, orWithout, type Problem, unreadable } from './damage.ts'
 import { type Entry, type SpilledPack, sha256 } from './entry.ts'
-import { fetchWhole, storeTimeoutMs } from './environment.ts'
+import { fetchWhole, listAll, storeTimeoutMs } from './environment.ts'
 import { inspectLog } from './restore.ts'
 import type { SegmentInfo } from './segment.ts'
 
@@ -48,20 +48,41 @@ const harmless = 'nobody is harmed, the log gives it again; --repair-checkpoints
 
 /** Verifies one project; others may write to it meanwhile. @throws StoreError */
 export async function verifyProject(options: VerifyOptions): Promise<Verified> {
-  const { hashes, ...log } = await verifyLog(options)
-  const checkpoints = await verifyCheckpoints(options, hashes)
-  return {
-    ...log,
-    checkpoints: checkpoints.count,
-    problems: [...log.problems, ...checkpoints.problems],
-    repaired: checkpoints.repaired,
+  const { handle, problems, repaired } = createRepairs(options)
+  const { hashes, ...log } = await verifyLog(options, handle)
+  const aside = await verifySetAside(options)
+  const checkpoints = await verifyCheckpoints(options, hashes, handle)
+  return { ...log, checkpoints, problems: [...log.problems, ...aside, ...problems], repaired }
+}
+
+/** Puts one right, or tells of it. */
+type Handle = (found: Problem, repair: () => Promise<void>) => Promise<void>
+
+function createRepairs({ repairs }: VerifyOptions) {
+  const problems: Problem[] = []
+  const repaired: Problem[] = []
+  const handle: Handle = async (found, repair) => {
+    if (!repairs) {
+      problems.push({ ...found, remedy: harmless })
+      return
+    }
+    try {
+      await repair()
+      repaired.push(found)
+    } catch (error) {
+      if (error instanceof StoreError) throw error
+      const problem = `${found.problem}: ${(error as Error).message}`
+      problems.push({ ...found, problem, remedy: 'mend the log first' })
+    }
   }
+  return { handle, problems, repaired }
 }
 
 /** @returns what it found, and the sha256 of each entry */
-async function verifyLog({ place, onProgress }: VerifyOptions) {
+async function verifyLog({ place, onProgress }: VerifyOptions, handle: Handle) {
   const { keys, environment } = place
   const known = new Set<Oid>()
+  const told = new Set<Oid>()
   const hashes = new Map<number, string>()
   const problems: Problem[] = []
   let spilledPacks = 0
@@ -69,7 +90,9 @@ async function verifyLog({ place, onProgress }: VerifyOptions) {
   /** Everything that an object names has to come before it, or with it. */
   const follow = (from: string, name: Oid, object: Pick<GitObject, 'type' | 'content'>) => {
     for (const oid of namedBy(object)) {
-      if (known.has(oid)) continue
+      if (known.has(oid) || told.has(oid)) continue
+      // Whatever else names it lacks the same.
+      told.add(oid)
       const problem = `${object.type} ${name} names ${oid}, which is in no entry up to here`
       const remedy = `${fromCopy}, or restore what it belongs to as an earlier commit has it`
       problems.push({ object: from, problem, remedy })
@@ -85,7 +108,9 @@ async function verifyLog({ place, onProgress }: VerifyOptions) {
       problems.push({ object: key, problem, remedy: unreadable })
       return
     }
-    const index = parseIndex(await indexPack(pack), pack.length)
+    const made = await indexPack(pack)
+    await verifySpilledIndex(place, { info, made, handle })
+    const index = parseIndex(made, pack.length)
     for (const oid of index.oids()) known.add(oid)
     const range = async (start: number, end: number) => pack.subarray(start, end)
     for (const oid of index.oids()) {
@@ -117,31 +142,14 @@ async function verifyLog({ place, onProgress }: VerifyOptions) {
   return { entries: intact, objects: known.size, spilledPacks, problems, hashes }
 }
 
-/** @param hashes of the entries that are intact */
+/** @param hashes of the entries that are intact @returns how many checkpoints there are */
 async function verifyCheckpoints(
-  { place, repairs }: VerifyOptions,
+  { place }: VerifyOptions,
   hashes: ReadonlyMap<number, string>,
-) {
+  handle: Handle,
+): Promise<number> {
   const { keys, environment } = place
-  const problems: Problem[] = []
-  const repaired: Problem[] = []
   const judged = new Set<string>()
-
-  /** Puts one right, or tells of it. */
-  const handle = async (found: Problem, repair: () => Promise<void>) => {
-    if (!repairs) {
-      problems.push({ ...found, remedy: harmless })
-      return
-    }
-    try {
-      await repair()
-      repaired.push(found)
-    } catch (error) {
-      if (error instanceof StoreError) throw error
-      const problem = `${found.problem}: ${(error as Error).message}`
-      problems.push({ ...found, problem, remedy: 'mend the log first' })
-    }
-  }
 
   /** Who writes checkpoints removes old ones meanwhile, and what only they name. */
   const isStillThere = async (key: string) => (await fetchWhole(environment.store, key)) !== null
@@ -167,7 +175,35 @@ async function verifyCheckpoints(
       await handle(found, async () => putSegment(place, await remakeSegment(place, info)))
     }
   }
-  return { count: objects.length, problems, repaired }
+  return objects.length
+}
+
+/** Of a large spilled pack; where it is absent readers make it of the pack. */
+async function verifySpilledIndex(
+  { keys, environment }: ReadingPlace,
+  { info, made, handle }: { info: SpilledPack; made: Buffer; handle: Handle },
+): Promise<void> {
+  if (info.indexSha256 === undefined) return
+  const object = keys.checkpointIndex(info.sha256)
+  const bytes = await fetchWhole(environment.store, object)
+  if (bytes !== null && sha256(bytes) === info.indexSha256) return
+  const problem = bytes === null ? 'is absent' : 'is damaged'
+  await handle({ object, problem }, async () => {
+    await environment.store.put(object, made, { timeoutMs: storeTimeoutMs })
+  })
+}
+
+/** Entries that were given up are named by their hash. */
+async function verifySetAside({ place }: VerifyOptions): Promise<Problem[]> {
+  const { keys, environment } = place
+  const problems: Problem[] = []
+  for await (const { key: object } of listAll(environment.store, keys.setAsidePrefix)) {
+    const bytes = await fetchWhole(environment.store, object)
+    if (bytes === null || object.endsWith(`-${sha256(bytes)}.bundle`)) continue
+    const remedy = `${fromCopy}, or remove it: it counts no more, and is kept for people alone`
+    problems.push({ object, problem: 'is damaged', remedy })
+  }
+  return problems
 }
 
 /** @returns what of a segment is not what its checkpoint says, or null */

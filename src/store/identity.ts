@@ -9,10 +9,27 @@ export interface StoreIdentity {
   createdAt: string
 }
 
-const key = 'store.json'
+export const storeIdentityKey = 'store.json'
+/** It only tells caches and checkpoints of one store from those of another. */
+const remedy =
+  'bring it back from a copy of the bucket, or remove it: then checkpoints and caches are made anew'
 
 /** A store that says "taken" and then "absent" again and again is not one to go on with. */
 const attempts = 5
+
+/**
+ * Reads who the store is, and changes nothing.
+ * @returns null where nobody has decided it
+ * @throws as `openStoreIdentity`
+ */
+export async function findStoreIdentity(
+  store: Store,
+  options: CallOptions,
+): Promise<StoreIdentity | null> {
+  const found = await store.get(storeIdentityKey, options)
+  if (found === 'not-modified') throw unreadable('not-modified without being asked')
+  return found && parseIdentity(found.body.toString())
+}
 
 /**
  * Reads who the store is; the first who asks decides it.
@@ -25,11 +42,10 @@ export async function openStoreIdentity(
 ): Promise<StoreIdentity> {
   const own = { storeId: randomUUID(), createdAt: new Date().toISOString() }
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const found = await store.get(key, options)
-    if (found === 'not-modified') throw unreadable('not-modified without being asked')
-    if (found !== null) return parseIdentity(found.body.toString())
+    const found = await findStoreIdentity(store, options)
+    if (found !== null) return found
     const body = Buffer.from(`${JSON.stringify(own)}\n`)
-    if ((await store.create(key, body, options)).result === 'created') return own
+    if ((await store.create(storeIdentityKey, body, options)).result === 'created') return own
   }
   throw unreadable('it is taken and absent at once')
 }
@@ -52,5 +68,6 @@ function parseObject(text: string): Partial<Record<keyof StoreIdentity, unknown>
 
 function unreadable(sentence: string, cause?: unknown): StoreError {
   const reason = 'IdentityUnreadable'
-  return new StoreError(`${key}: ${sentence}`, { definite: true, reason, cause })
+  const message = `${storeIdentityKey}: ${sentence}; ${remedy}`
+  return new StoreError(message, { definite: true, reason, cause })
 }

@@ -1,4 +1,4 @@
-import { rmSync, truncateSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -62,6 +62,27 @@ test('what is wrong has a name and a remedy, and the exit code says so', async (
   // It is there, though nothing of its log can be read.
   assert.is((await verify('--project shop')).exit, 1)
   rmSync(entry('shop'))
+})
+
+test('what belongs to no project is read back too, and nothing is written', async () => {
+  const of = (...path: string[]) => join(folder, 'data', 'store', ...path)
+  const aside = join(folder, 'store.json')
+  renameSync(of('store.json'), aside)
+  const absent = await verify('--project other')
+  assert.is(absent.exit, 1, absent.output)
+  assert.match(absent.output, /^store\.json: is absent; bring it back from a copy of the bucket/m)
+  assert.match(absent.output, 'other: all is well')
+  assert.not.ok(existsSync(of('store.json')))
+  truncateSync(aside, 20)
+  renameSync(aside, of('store.json'))
+  assert.match((await verify('--project other')).output, /^store\.json: cannot be read; bring it/m)
+  rmSync(of('store.json'))
+
+  const decision = of('cluster', 'log', `${'1'.padStart(20, '0')}.json`)
+  truncateSync(decision, 20)
+  const { exit, output } = await verify('--project other')
+  assert.is(exit, 1, output)
+  assert.match(output, /^cluster\/log\/0+1\.json: .*it is no JSON; bring it back/m)
 })
 
 test('what is called wrongly is told', async () => {

@@ -4,7 +4,9 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { decodeEntry, encodeEntry } from '../../src/repository/entry.ts'
 import { projectKeys } from '../../src/repository/keys.ts'
+import { acceptRestore } from '../../src/repository/restore.ts'
 import { verifyProject } from '../../src/repository/verify.ts'
+import { systemClock, systemRandomness } from '../../src/system-clock.ts'
 import { chanceOf } from '../support/chance.ts'
 import { type Bench, openBench, projectName } from '../support/repositories.ts'
 import { createProject, fileOf, putFile } from '../support/requests.ts'
@@ -132,6 +134,47 @@ test('an object that no entry brought is named by what names it', async ({ bench
     [keys.entry(entries)],
   )
   assert.match(problems[0]?.problem ?? '', /^tree \w+ names \w+, which is in no entry up to here$/)
+})
+
+test('the index of a large spilled pack is named, and made again where that is asked for', async ({
+  bench,
+}) => {
+  const packs = async () => {
+    const below = `${keys.checkpointPrefix}packs/`
+    const names = await readdir(join(storeOf(bench), below))
+    return names.filter((name) => name.endsWith('.idx')).map((name) => `${below}${name}`)
+  }
+  const before = await packs()
+  await bench.repositories.write(project, putFile('larger', chanceOf(2).bytes(1_100_000)))
+  const [key = ''] = (await packs()).filter((one) => !before.includes(one))
+  const bytes = await readFile(join(storeOf(bench), key))
+  for (const by of [damages.deleted, damages['bit-flipped in its middle']]) {
+    await by(join(storeOf(bench), key))
+    assert.equal(
+      (await verify(bench)).problems.map(({ object }) => object),
+      [key],
+    )
+    assert.equal(
+      (await verify(bench, true)).repaired.map(({ object }) => object),
+      [key],
+    )
+    assert.equal(await readFile(join(storeOf(bench), key)), bytes)
+  }
+})
+
+test('an entry that was set aside is held to its name', async ({ bench }) => {
+  const { store } = bench
+  await rm(join(storeOf(bench), keys.entry(late)))
+  const time = { clock: systemClock, random: systemRandomness }
+  await acceptRestore({ store, keys, ...time, build: 'test', applied: 0, format: 1 })
+  assert.equal((await verify(bench)).problems, [])
+  const key = await keyBelow(bench, keys.setAsidePrefix, '.bundle')
+  await truncate(join(storeOf(bench), key), 30)
+  const { problems } = await verify(bench)
+  assert.equal(
+    problems.map(({ object }) => object),
+    [key],
+  )
 })
 
 test('a tail that a checkpoint knows of is missed', async ({ bench }) => {
