@@ -15,6 +15,7 @@ import {
   type EntryKind,
   type EntryObject,
   encodeEntry,
+  hashHeader,
   type SpilledPack,
   sha256,
   sha256Aside,
@@ -209,6 +210,7 @@ export async function planBatch<Request extends BatchRequest>(
     at: toRfc3339(atMs),
     build: options.build,
     packs: [...(adopted?.packs ?? []), ...spilled.infos],
+    header: hashHeader(prerequisites, state.refs),
     requests: recorded,
   }
   const entry = encodeEntry({

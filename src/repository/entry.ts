@@ -4,6 +4,7 @@
 import { hash } from 'node:crypto'
 
 import { encodeBundle, parseBundle } from '../git/bundle.ts'
+import { toByteString } from '../git/bytes.ts'
 import { digest } from '../git/digest.ts'
 import type { Oid } from '../git/objects.ts'
 import { encodePack, type PackedObject, packObject, parsePack } from '../git/pack.ts'
@@ -47,6 +48,8 @@ export interface Transaction {
   at: string
   build: string
   packs: SpilledPack[]
+  /** `hashHeader` of the entry; absent in those of older builds, and of kind `restore`. */
+  header?: string
   requests: TransactionRequest[]
 }
 
@@ -86,6 +89,16 @@ export function sha256(bytes: Buffer): string {
 /** The same, of a large object on another thread: it would keep this one for long. */
 export async function sha256Aside(bytes: Buffer): Promise<string> {
   return (await digest('sha256', bytes)).toString('hex')
+}
+
+/**
+ * sha256 of what an entry's header says, hex: no checksum of Git's covers it, and before there is a next entry nothing else does.
+ * @param refs every ref but the transaction's
+ */
+export function hashHeader(prerequisites: readonly Oid[], refs: ReadonlyMap<string, Oid>): string {
+  const commits = [...new Set(prerequisites)].map((oid) => `-${oid}\n`).sort()
+  const lines = Array.from(refs, ([name, oid]) => `${oid} ${toByteString(name)}\n`).sort()
+  return sha256(Buffer.from([...commits, ...lines].join(''), 'latin1'))
 }
 
 /**
@@ -141,6 +154,10 @@ export function decodeEntry(seq: number, bytes: Buffer): Entry {
     refs.delete(transactionRef)
     if (bundle.head !== (refs.get(`refs/heads/${transaction.defaultBranch}`) ?? null)) {
       throw new EntryError('its HEAD is not its default branch')
+    }
+    const { header } = transaction
+    if (header !== undefined && header !== hashHeader(bundle.prerequisites, refs)) {
+      throw new EntryError('its header is not the one that it was made with')
     }
     return {
       seq,

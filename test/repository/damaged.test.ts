@@ -134,4 +134,23 @@ test('what the cache folder knows of a lost entry stays evidence, start after st
   }
 })
 
+test('the header of the newest entry is held to what the entry was made with', async ({
+  bench,
+}) => {
+  await bench.repositories.write(project, putFile('a.yaml', 'a'))
+  const path = pathOf(bench, keys.entry(2))
+  const sound = await readFile(path)
+  const [, oid = ''] = /^-([0-9a-f]{40})/m.exec(sound.toString('latin1')) ?? []
+  for (const [text, instead] of [
+    [' refs/heads/main', ' refs/heads/mbin'],
+    [`-${oid}`, `-${oid.slice(1)}0`],
+  ] as const) {
+    const header = sound.toString('latin1').replaceAll(text, instead)
+    assert.not.equal(Buffer.from(header, 'latin1'), sound)
+    await writeFile(path, Buffer.from(header, 'latin1'))
+    const says = await told(read(bench.another(), 'a.yaml'))
+    assert.match(says, `${keys.entry(2)}: entry 2 cannot be read: its`)
+  }
+})
+
 test.run()
