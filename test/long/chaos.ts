@@ -34,6 +34,9 @@ export interface Chaos {
 
 const clients = 12
 const prefix = 'chaos'
+const projects = ['chaos-a', 'chaos-b']
+/** Keptn's own reading of time: past it a client has gone. */
+const keptnMs = 35_000
 const startMs = 60_000
 const enough = { kills: 3, each: 100 }
 
@@ -54,8 +57,8 @@ export async function runChaos(options: Troubles): Promise<Chaos> {
   }
   const nginx = await startNginx((port) => gatewayOf(port, services))
   const journal = newJournal()
-  const crowd = createClients({ url: nginx.url, journal, seed })
-  const projects = await makeProjects(nginx.url)
+  const crowd = createClients({ url: nginx.url, journal, seed, projects, timeoutMs: keptnMs })
+  await makeProjects(nginx.url, projects)
   const ended = new AbortController()
   let kills = 0
   let lastedMs = 0
@@ -98,14 +101,15 @@ export async function runChaos(options: Troubles): Promise<Chaos> {
     await Promise.all(running)
     // What is late is still on its way, and may land.
     await waitFor(() => !proxy.isBusy(), { what: 'late calls to arrive', timeoutMs: 60_000 })
-    for (const { url } of services) await servesAgain(url, projects)
+    for (const { url } of services) await servesAgain(url)
     for (const { url } of services) await crowd.readAll(url)
-    const failures = [...journal.violations, ...checkFiles(journal)]
+    const findings = checkFiles(journal)
     for (const project of projects) {
       const at = { bucket, prefix: `${prefix}/`, project }
       const log = await readBucketLog(clientOf(minio), at)
-      failures.push(...checkLog(journal, project, log))
+      findings.push(...checkLog(journal, project, log))
     }
+    const failures = [...journal.violations, ...findings.map(({ text }) => text)]
     return { journal, kills, failures, seconds: lastedMs / 1_000 }
   } finally {
     ended.abort()
@@ -126,7 +130,7 @@ function acknowledgedOf(writes: Journal['writes']) {
 }
 
 /** Waits until a replica answers as if nothing had been, stale answers being none. */
-async function servesAgain(url: string, projects: readonly string[]): Promise<void> {
+async function servesAgain(url: string): Promise<void> {
   const answers = async () => {
     const path = `/v1/project/${projects[0]}/resource/metadata.yaml`
     const { status, headers } = await send(url, { method: 'GET', path })

@@ -1,5 +1,6 @@
 /** Logs as they lie in a bucket, read by the simulation's second reader of entries, without any code of the service. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { Client } from 'minio'
@@ -37,9 +38,29 @@ export async function readBucketLog(
 ): Promise<BucketLog> {
   const { bucket, prefix, project } = at
   const place = `${prefix}projects/${project}/`
-  const get = async (name: string) => buffer(await client.getObject(bucket, name))
   const names: string[] = []
   for await (const { name } of client.listObjectsV2(bucket, `${place}log/`, true)) names.push(name)
+  return await readLog(
+    names.map((name) => name.slice(place.length)),
+    async (name) => buffer(await client.getObject(bucket, place + name)),
+  )
+}
+
+/** Reads the whole log of a project of a `file:` store. @param folder of the project */
+export async function readFolderLog(folder: string): Promise<BucketLog> {
+  // Beside the entries lie files that were never linked.
+  const names = readdirSync(join(folder, 'log')).filter((name) => name.endsWith('.bundle'))
+  return await readLog(
+    names.map((name) => `log/${name}`),
+    (name) => readFile(join(folder, name)),
+  )
+}
+
+/** @param names of the entries, such as `log/….bundle` @param get reads what lies beneath the project */
+async function readLog(
+  names: string[],
+  get: (name: string) => Promise<Buffer>,
+): Promise<BucketLog> {
   const bodies = await inParallel(names.sort(), get)
 
   const log: BucketLog = {
@@ -52,14 +73,14 @@ export async function readBucketLog(
   let previous: string | null = null
   for (const [index, body] of bodies.entries()) {
     const seq = String(index + 1).padStart(20, '0')
-    if (names[index] !== `${place}log/${seq}.bundle`) log.faults.push(`entry ${seq} is absent`)
+    if (names[index] !== `log/${seq}.bundle`) log.faults.push(`entry ${seq} is absent`)
     const entry = parseEntry(body)
     if (entry.transaction.previous !== previous) log.faults.push(`entry ${seq} breaks the chain`)
     previous = sha256(body)
     log.entries.push(entry)
     const objects = new Map(entry.objects)
     for (const pack of entry.transaction.packs) {
-      const bytes = await get(`${place}packs/${pack.name}`)
+      const bytes = await get(`packs/${pack.name}`)
       if (sha256(bytes) !== pack.sha256) log.faults.push(`${pack.name} is not what it was`)
       for (const [oid, object] of parsePack(bytes)) objects.set(oid, object)
     }

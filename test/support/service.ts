@@ -38,6 +38,7 @@ const keepChars = 4_000_000
  * @param options.timeoutMs until then, default 30,000
  * @param options.until `ready` unless told
  * @param options.program another build than this tree's, as a path
+ * @param options.through a command that changes what the program runs with and then becomes it, such as `prlimit --nofile=64`
  */
 export async function startService(
   options: {
@@ -46,10 +47,13 @@ export async function startService(
     until?: 'listening' | 'ready'
     timeoutMs?: number
     program?: string
+    through?: readonly string[]
   } = {},
 ): Promise<Service> {
   const { env = {}, folder = makeFolder('service'), until = 'ready', timeoutMs = 30_000 } = options
-  const running = startProcess(process.execPath, [options.program ?? mainFile], {
+  const own = [process.execPath, options.program ?? mainFile]
+  const [program = '', ...args] = [...(options.through ?? []), ...own]
+  const running = startProcess(program, args, {
     cwd: folder,
     env: { PORT: '0', ...quickDrain, ...env },
     keepChars,
