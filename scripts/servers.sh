@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests run against: Redis, nginx, git, wrk, etcd, openssl, nftables and iproute2 from Debian's packages; MinIO,
-# Versity Gateway and Helm with `go install` into .servers/bin. What is there already is left alone, so a second run does nothing.
+# Installs what the tests run against: Redis, nginx, git, wrk, etcd, openssl, nftables, iproute2 and faketime from Debian's
+# packages; MinIO, Versity Gateway and Helm with `go install` into .servers/bin. What is there already is left alone, so a second
+# run does nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,7 +24,7 @@ fail() {
 
 install_packages() {
   local packages=()
-  for pair in redis-server:redis-server nginx:nginx git:git wrk:wrk etcd:etcd-server openssl:openssl nft:nftables ip:iproute2; do
+  for pair in redis-server:redis-server nginx:nginx git:git wrk:wrk etcd:etcd-server openssl:openssl nft:nftables ip:iproute2 faketime:faketime; do
     command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}")
   done
   if [ ${#packages[@]} -eq 0 ]; then return; fi
@@ -71,4 +72,4 @@ install_packages
 install_go minio "$minio"
 install_go versitygw "$versitygw"
 install_go helm "$helm"
-say "all there: redis-server, nginx, git, wrk, etcd, openssl, nft, ip, minio, versitygw, helm"
+say "all there: redis-server, nginx, git, wrk, etcd, openssl, nft, ip, faketime, minio, versitygw, helm"
