@@ -33,7 +33,7 @@ export interface S3Request {
   body?: Buffer
 }
 
-/** Sends signed requests, each once, over connections that are kept. */
+/** Sends signed requests over connections that are kept, each once but for a GET that nothing is heard of. */
 export interface S3Http {
   /** @throws what the connection failed with; `call.sent` tells whether a byte may have left */
   send(request: S3Request, call: Call): Promise<Answer>
@@ -44,6 +44,12 @@ const emptyHash = hash('sha256', '')
 
 /** Servers close connections that are idle, some after a few seconds; closing first avoids sending into one that just ended. */
 const idleMs = 5_000
+
+/**
+ * So long nothing is heard of a request, and connections are suspected: a firewall may have forgotten them, and says nothing. Those
+ * that are idle are closed, and a GET is asked again over a new one, each time; a writer decides for itself what it sends twice.
+ */
+const silentMs = 900
 
 /**
  * @param sign minio's signer. It derives the day's key anew for each request: 17 to 33 µs where 4 would do, little enough
@@ -77,16 +83,41 @@ export function createS3Http(
     const path = pathOf(request)
     const headers = signed(method, path, bodyHash, request.headers)
     if (body !== undefined) Object.assign(headers, bodyHeaders(body))
+    const options = { ...address, method, path, headers, agent, setHost: false }
     return new Promise((resolve, reject) => {
-      const options = { ...address, method, path, headers, agent, setHost: false }
-      const sent = begin(options, (response) => readAnswer(response).then(resolve, reject))
-      sent.on('error', reject)
-      sent.once('socket', (socket) => markSent(socket, call))
-      call.onEnd = () => sent.destroy()
-      // Head and body leave in one write: while the rest of a conditional PUT is missing MinIO holds the key's lock, and
-      // every read of that key hangs.
-      sent.end(body)
+      const under = new Set<http.ClientRequest>()
+      const ask = () => {
+        const sent = begin(options, (response) => {
+          clearInterval(silent)
+          for (const other of under) if (other !== sent) other.destroy()
+          readAnswer(response).then(resolve, reject)
+        })
+        under.add(sent)
+        sent.on('error', (error) => {
+          under.delete(sent)
+          if (under.size > 0) return
+          clearInterval(silent)
+          reject(error)
+        })
+        sent.once('socket', (socket) => markSent(socket, call))
+        // Head and body leave in one write: while the rest of a conditional PUT is missing MinIO holds the key's lock, and
+        // every read of that key hangs.
+        sent.end(body)
+      }
+      const silent = setInterval(() => {
+        closeIdle()
+        if (method === 'GET') ask()
+      }, silentMs)
+      call.onEnd = () => {
+        clearInterval(silent)
+        for (const sent of under) sent.destroy()
+      }
+      ask()
     })
+  }
+
+  function closeIdle(): void {
+    for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy()
   }
 
   function markSent(socket: Socket, call: Call): void {

@@ -82,6 +82,32 @@ test('a failure is not repeated', async () => {
   }
 })
 
+/** Two connections are kept, and from now on nothing is heard on them. */
+async function silenceKept(): Promise<void> {
+  answer = answerWith(404, 'NoSuchKey')
+  await Promise.all([store.get('a', { timeoutMs }), store.get('b', { timeoutMs })])
+  const kept = new Set(requests.map(({ socket }) => socket))
+  assert.is(kept.size, 2)
+  requests = []
+  answer = (response) => {
+    if (!kept.has(response.socket as Socket)) answerWith(404, 'NoSuchKey')(response)
+  }
+}
+
+test('a GET of which nothing is heard is asked again, over a new connection', async () => {
+  await silenceKept()
+  assert.is(await store.get('a', { timeoutMs }), null)
+  assert.is(requests.length, 2)
+})
+
+test('a PUT of which nothing is heard is sent once, and what comes after it goes over new connections', async () => {
+  await silenceKept()
+  assert.is((await failure(store.create('a', body, { timeoutMs: 1_200 }))).reason, 'timeout')
+  assert.is(requests.length, 1)
+  assert.is((await failure(store.create('a', body, { timeoutMs }))).reason, 'NoSuchKey')
+  assert.is(requests.length, 2)
+})
+
 test('only NoSuchKey is absence', async () => {
   answer = answerWith(404, 'NoSuchKey')
   assert.is(await store.get('a', { timeoutMs }), null)
