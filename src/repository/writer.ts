@@ -4,7 +4,7 @@
  * An answer that may be wrong is never given. An attempt whose answer was lost is repeated, byte for byte, until the slot itself tells
  * whose it is; a request that was answered is dropped from every later evaluation.
  */
-import { createPauses, sleep } from '../clock.ts'
+import { type Clock, createPauses, sleep } from '../clock.ts'
 import { isServiceError, ServiceError } from '../errors.ts'
 import { type StoredObject, StoreError } from '../store/store.ts'
 import { type BatchRequest, type Plan, planBatch } from './batch.ts'
@@ -30,6 +30,10 @@ const farBehindMs = 1_000
 /** After losing a slot a writer looks before it creates, for so long. */
 const rivalryMs = 1_000
 const packTimeoutMs = 4 * storeTimeoutMs
+/** A write that the store is silent about for so long is sent again beside it: its connection may be dead. */
+const silentMs = 1_000
+/** A pack takes its time; slower than so many bytes a millisecond it counts as silent. */
+const slowBytesPerMs = 1_000
 
 export interface Writer {
   /** Queues a request. @throws as `Repositories.write` */
@@ -242,11 +246,16 @@ export function createWriter(options: {
 
   const upload = async (info: SpilledPack, pack: Buffer, index: Buffer) => {
     const putIndex = async () => {
-      if (info.indexSha256 === undefined) return
-      await store.put(keys.checkpointIndex(info.sha256), index, { timeoutMs: storeTimeoutMs })
+      const { indexSha256, sha256 } = info
+      if (indexSha256 === undefined) return
+      await firstToAnswer(clock, silentMs + index.length / slowBytesPerMs, (signal) =>
+        store.put(keys.checkpointIndex(sha256), index, { timeoutMs: storeTimeoutMs, signal }),
+      )
     }
+    const putPack = (signal: AbortSignal) =>
+      store.put(keys.spilledPack(info.name), pack, { timeoutMs: packTimeoutMs, signal })
     await Promise.all([
-      store.put(keys.spilledPack(info.name), pack, { timeoutMs: packTimeoutMs }),
+      firstToAnswer(clock, silentMs + pack.length / slowBytesPerMs, putPack),
       // Where it is absent readers make it of the pack.
       putIndex().catch(() => {}),
     ])
@@ -300,7 +309,9 @@ export function createWriter(options: {
       if (!isAmbiguous && inEntry.some(({ isAnswered }) => isAnswered)) return false
       const started = momentOf(clock)
       expose(true)
-      const attempt = await attemptCreate(entry.seq, entry.bytes)
+      const attempt = await attemptCreate(entry.seq, entry.bytes, () => {
+        isAmbiguous = true
+      })
       if (attempt.result === 'created') return win(plan, attempt.etag, started)
       if (attempt.result === 'exists') {
         const object = await readSlot(entry.seq, someWait)
@@ -327,9 +338,12 @@ export function createWriter(options: {
     return true
   }
 
-  const attemptCreate = async (seq: number, bytes: Buffer) => {
+  /** @param onRepeat told when it is sent once more while an answer is awaited */
+  const attemptCreate = async (seq: number, bytes: Buffer, onRepeat: () => void) => {
+    const create = (signal: AbortSignal) =>
+      store.create(keys.entry(seq), bytes, { timeoutMs: storeTimeoutMs, signal })
     try {
-      return await store.create(keys.entry(seq), bytes, { timeoutMs: storeTimeoutMs })
+      return await firstToAnswer(clock, silentMs, create, onRepeat)
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
       return { result: error.definite ? ('unsent' as const) : ('ambiguous' as const) }
@@ -375,4 +389,32 @@ export function createWriter(options: {
 /** Failures that may be over the next time: the store's. */
 function isPassing(error: unknown): boolean {
   return error instanceof StoreError || isServiceError(error, 'store_unavailable')
+}
+
+/**
+ * Sends something that may be sent twice, and once more beside it whenever nothing was heard for some time; the first answer
+ * counts, or the first failure, and ends the others.
+ */
+function firstToAnswer<T>(
+  clock: Clock,
+  afterMs: number,
+  send: (signal: AbortSignal) => Promise<T>,
+  onRepeat: () => void = () => {},
+): Promise<T> {
+  const answered = new AbortController()
+  let cancel = () => {}
+  return new Promise<T>((resolve, reject) => {
+    const begin = () => {
+      cancel = clock.schedule(afterMs, () => {
+        onRepeat()
+        begin()
+      })
+      send(answered.signal).then(resolve, reject)
+    }
+    begin()
+  }).finally(() => {
+    cancel()
+    // Without a reason of ours an abort makes an exception with its stack.
+    answered.abort('another was answered')
+  })
 }

@@ -60,6 +60,15 @@ rule(
   },
 )
 
+rule('a pack of which nothing is heard is sent again', async (scene) => {
+  await begin(scene)
+  scene.next({ operation: 'put', key: '/packs/' }, courses.hangs())
+  const startedMs = scene.world.nowMs()
+  assert.is((await scene.write('a', 'w1', put('g', noise(200_000)))).status, 200)
+  const tookMs = scene.world.nowMs() - startedMs
+  assert.ok(tookMs > 1_000 && tookMs < 1_500, `${tookMs} ms`)
+})
+
 rule('spilled blobs are not uploaded again when the slot is lost', async (scene) => {
   await begin(scene)
   scene.next({ replica: 'b', operation: 'create', key: slot(3) }, courses.slowEffect(30))

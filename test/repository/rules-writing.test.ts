@@ -84,6 +84,27 @@ for (const [name, course] of Object.entries({
     assert.is(effects(scene, 'w1'), 1)
   })
 
+rule('a PUT of which nothing is heard is sent again within a second', async (scene) => {
+  await begin(scene)
+  scene.next({ operation: 'create', key: slot(3) }, courses.hangs())
+  const startedMs = scene.world.nowMs()
+  assert.is((await scene.write('a', 'w1', put('f', '2'))).status, 200)
+  const tookMs = scene.world.nowMs() - startedMs
+  assert.ok(tookMs < 1_100, `${tookMs} ms`)
+  const [first, second] = creates(scene, 3)
+  assert.equal(first?.body, second?.body)
+})
+
+rule('one that was sent again is unknown, whatever becomes of the second', async (scene) => {
+  await begin(scene)
+  scene.next({ operation: 'create', key: slot(3) }, courses.slowEffect(3_000))
+  scene.always({ operation: 'create', key: slot(3) }, courses.refused())
+  await fails(scene.write('a', 'w1', put('f', '2'), { timeoutMs: 1_500 }), 'outcome_unknown')
+  scene.calm()
+  await scene.sleep(10_000)
+  assert.is(effects(scene, 'w1'), 1)
+})
+
 rule('409 is repeated identically', async (scene) => {
   await begin(scene)
   for (let i = 0; i < 3; i++) scene.next({ operation: 'create', key: slot(3) }, courses.conflict())
