@@ -32,7 +32,7 @@ export interface CampaignOptions {
 export async function runCampaign(
   plan: Plan,
   { seed, say }: CampaignOptions,
-): Promise<Pick<Campaign, 'rows' | 'notRun'>> {
+): Promise<Pick<Campaign, 'rows' | 'notRun' | 'endedEarly'>> {
   const rows: Row[] = []
   const notRun: { kind: string; reason: string }[] = []
   let stand: BucketStand | undefined
@@ -52,6 +52,11 @@ export async function runCampaign(
       say(describeRow(row))
       for (const failure of row.failures) say(`RED ${kind.name}: ${failure}`)
     }
+  } catch (error) {
+    // What was seen until then is worth a report all the same.
+    const endedEarly = `the campaign ended early: ${String(error)}`
+    say(`RED ${endedEarly}`)
+    return { rows, notRun, endedEarly }
   } finally {
     await stand?.stop()
   }

@@ -8,6 +8,8 @@ export interface Campaign {
   rows: readonly Row[]
   /** Kinds that this machine cannot run, and why. */
   notRun: readonly { kind: string; reason: string }[]
+  /** Why it did not come to its end, in a sentence. */
+  endedEarly?: string
   seed: number
   /** Of the command line. */
   words: readonly string[]
@@ -15,8 +17,9 @@ export interface Campaign {
 }
 
 /** Every broken promise, with its kind. */
-export function failuresOf({ rows }: Pick<Campaign, 'rows'>): string[] {
-  return rows.flatMap(({ kind, failures }) => failures.map((text) => `${kind}: ${text}`))
+export function failuresOf({ rows, endedEarly }: Pick<Campaign, 'rows' | 'endedEarly'>): string[] {
+  const ofRows = rows.flatMap(({ kind, failures }) => failures.map((text) => `${kind}: ${text}`))
+  return endedEarly === undefined ? ofRows : [...ofRows, endedEarly]
 }
 
 /** Writes `faults.md` and `faults.json`. @returns the paths */
@@ -48,9 +51,10 @@ const heads = [
 export function markdownOf(campaign: Campaign): string {
   const { rows, notRun, seed, words, seconds } = campaign
   const failures = failuresOf(campaign)
-  const sum = (of: (row: Row) => number) => rows.reduce((total, row) => total + of(row), 0)
+  const sum = (of: (row: Row) => number) =>
+    rows.reduce((total, row) => total + of(row), 0).toLocaleString('en')
   const table = [heads, heads.map(() => '---'), ...rows.map(cellsOf)]
-  const command = ['npm run faults --', ...words, `--seed ${seed}`].join(' ')
+  const command = ['npm run faults --', ...wordsToShow(words), `--seed ${seed}`].join(' ')
   const parts = [
     `\`${command}\`, ${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${cpus().length} cores, ${Math.round(seconds / 60)} minutes: **${failures.length === 0 ? 'green' : 'red'}**.`,
     `${sum(({ faults }) => faults)} faults, ${sum(({ requests }) => requests)} requests, ${sum(({ acknowledged }) => acknowledged)} acknowledged writes: ${sum(({ lost }) => lost)} lost, ${sum(({ doubled }) => doubled)} doubled, ${sum(({ stale }) => stale)} stale. First good answer after a fault: must ${mustMs / 1_000} s, aim ${aimMs / 1_000} s.`,
@@ -59,6 +63,12 @@ export function markdownOf(campaign: Campaign): string {
     ...(failures.length > 0 ? [failures.map((text) => `- **${text}**`).join('\n')] : []),
   ]
   return `${parts.join('\n\n')}\n`
+}
+
+/** Without the seed, which is told in any case, and the folder. */
+function wordsToShow(words: readonly string[]): string[] {
+  const left = new Set(['--seed', '--report'])
+  return words.filter((word, at) => !left.has(word) && !left.has(words[at - 1] ?? ''))
 }
 
 function cellsOf(row: Row): string[] {

@@ -81,6 +81,7 @@ test('where everything was kept it is green, and counts', () => {
     outageOfAllMs: 99,
     recoveryMs: times,
     everywhereMs: 40,
+    answers: { 'keyed write: 200': 2, 'read: 200': 1 },
     failures: [],
   })
 })
@@ -180,12 +181,13 @@ test('the report names each failure with its kind, and what was not run', () => 
     rows: [judged(journal)],
     notRun: [{ kind: 'other', reason: 'it takes root' }],
     seed: 7,
-    words: ['--short'],
+    words: ['--report', 'somewhere', '--short', '--seed', '7'],
     seconds: 90,
   }
   assert.equal(failuresOf(campaign), ['kind: answer: write 1 was answered 500'])
+  assert.equal(failuresOf({ rows: [], endedEarly: 'it ended early' }), ['it ended early'])
   const text = markdownOf(campaign)
-  assert.match(text, 'npm run faults -- --short --seed 7')
+  assert.match(text, '`npm run faults -- --short --seed 7`')
   assert.match(text, '**red**')
   assert.match(
     text,

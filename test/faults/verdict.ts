@@ -25,6 +25,8 @@ export interface Row {
   recoveryMs: Record<Kind, number | null>
   /** The same until every replica by itself was well; told and not judged, as clients do not choose theirs. */
   everywhereMs: number | null
+  /** How often what was answered. */
+  answers: Record<string, number>
   /** Every broken promise in a sentence; empty for green. */
   failures: string[]
 }
@@ -72,6 +74,7 @@ export function judge(seen: Seen): Row {
       'keyed write': rounded(recovery['keyed write']),
     },
     everywhereMs: rounded(Math.max(0, ...recoveries.map(({ everywhereMs }) => everywhereMs))),
+    answers: Object.fromEntries(answers),
     failures: [
       ...findings.map((finding) => `${finding.kind}: ${finding.text}`),
       ...journal.violations.map((text) => `answer: ${text}`),
