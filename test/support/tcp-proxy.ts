@@ -143,9 +143,13 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
   }
 }
 
-/** Node's own `resetAndDestroy` says first, in good order, that the end has come: whoever reads that hears of no reset. */
+/**
+ * Node's own `resetAndDestroy` says first, in good order, that the end has come: whoever reads that hears of no reset. One whose
+ * end was said already libuv refuses to reset, and Node 20 then never ends: it waits for that handle for ever.
+ */
 function resetSocket(socket: Socket): void {
-  Object.assign(socket, { resetAndClosing: true }).destroy()
+  if (!socket.writableEnded) Object.assign(socket, { resetAndClosing: true })
+  socket.destroy()
 }
 
 /** Told once, to everything that waits. */
