@@ -8,6 +8,7 @@ import { createLocalLock } from './lock/local.ts'
 import type { Lock } from './lock/lock.ts'
 import { createRotatingLock } from './lock/rotating.ts'
 import type { Observer } from './observe.ts'
+import { openPackCache } from './repository/cache.ts'
 import { createRepositories } from './repository/repositories.ts'
 import type { Repositories } from './repository/repository.ts'
 import { revealTogether } from './secret.ts'
@@ -81,9 +82,10 @@ export interface RepositoriesParts {
 /** The repositories that a replica serves from. */
 export function openRepositories(parts: RepositoriesParts): Repositories {
   const { cacheMaxBytes: maxBytes, cacheDirectory: folder } = parts.config
+  const options = optionsOf(parts)
   return createRepositories({
-    ...optionsOf(parts),
-    cache: maxBytes === 0 ? null : { folder, maxBytes },
+    ...options,
+    cache: maxBytes === 0 ? null : openPackCache({ ...options, folder, maxBytes }),
     memoryMaxBytes: objectMemory(usableMemory()),
   })
 }

@@ -4,7 +4,7 @@ import { commitNotFound, isServiceError, ServiceError } from '../errors.ts'
 import type { Lock } from '../lock/lock.ts'
 import type { Observer } from '../observe.ts'
 import { type Store, StoreError } from '../store/store.ts'
-import { openPackCache } from './cache.ts'
+import type { PackCache } from './cache.ts'
 import {
   createTurns,
   type Environment,
@@ -31,8 +31,8 @@ export interface RepositoriesOptions {
   clock: Clock
   random: Randomness
   observer: Observer
-  /** CACHE_DIR and its size; null works without. */
-  cache: { folder: string; maxBytes: number } | null
+  /** The cache folder, closed with the repositories; null works without. */
+  cache: PackCache | null
   /** Objects in memory, bytes; open projects may take as much again. */
   memoryMaxBytes: number
   settings: RepositorySettings
@@ -60,7 +60,6 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
   const environment: Environment = {
     ...options,
     objects: createObjectCache(options.memoryMaxBytes),
-    cache: options.cache && openPackCache({ ...options, ...options.cache }),
     inTurn: createTurns(),
     looksInTurn: createTurns(),
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 
 import type { Lock } from '../../src/lock/lock.ts'
 import { silent } from '../../src/observe.ts'
+import { openPackCache } from '../../src/repository/cache.ts'
 import { createRepositories, type RepositoriesOptions } from '../../src/repository/repositories.ts'
 import type { ProjectName, Repositories } from '../../src/repository/repository.ts'
 import { openFileStore } from '../../src/store/file.ts'
@@ -18,12 +19,17 @@ export const grantsEverybody: Lock = {
   async close() {},
 }
 
+/** What tests replace; of a cache folder they name where it is, and how large it may become. */
+export type Changed = Partial<
+  Omit<RepositoriesOptions, 'cache'> & { cache: { folder: string; maxBytes: number } | null }
+>
+
 /** Options of a replica over a store, for tests; each field may be replaced. */
 export function replicaOptions(
   store: Store,
-  changed: Partial<RepositoriesOptions> = {},
+  { cache, ...changed }: Changed = {},
 ): RepositoriesOptions {
-  return {
+  const options: RepositoriesOptions = {
     store,
     storeId: 'test',
     lock: grantsEverybody,
@@ -41,6 +47,7 @@ export function replicaOptions(
     unfit: () => null,
     ...changed,
   }
+  return cache ? { ...options, cache: openPackCache({ ...options, ...cache }) } : options
 }
 
 export interface Bench {
@@ -48,12 +55,12 @@ export interface Bench {
   store: Store
   repositories: Repositories
   /** Another replica on the same store, with nothing in memory. */
-  another(changed?: Partial<RepositoriesOptions>): Repositories
+  another(changed?: Changed): Repositories
   close(): Promise<void>
 }
 
 /** A replica over a file store in a folder of its own, which `close` removes. */
-export async function openBench(changed: Partial<RepositoriesOptions> = {}): Promise<Bench> {
+export async function openBench(changed: Changed = {}): Promise<Bench> {
   const folder = await mkdtemp(join(tmpdir(), 'repository-'))
   const store = await openFileStore(join(folder, 'store'))
   const opened: Repositories[] = []
