@@ -57,7 +57,7 @@ export function createConvertingRepositories(options: {
       })
       underWay.set(project, conversion)
     }
-    await conversion
+    await atMost(clock, timeoutMs * share, conversion)
   }
 
   return {
@@ -70,4 +70,15 @@ export function createConvertingRepositories(options: {
       return repositories.write(project, { ...request, timeoutMs: Math.max(1, timeoutMs) })
     },
   }
+}
+
+/** Waits for work, but no longer than this; the work goes on. */
+function atMost(clock: Clock, limitMs: number, work: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.schedule(limitMs, resolve)
+    void work.finally(() => {
+      cancel()
+      resolve()
+    })
+  })
 }
