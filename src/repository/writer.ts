@@ -208,6 +208,7 @@ export function createWriter(options: {
           build: settings.build,
           committer: settings.committer,
           upload,
+          rest,
         })
         live = putBack(plan, live)
         if (plan.entry === null ? await settleByProof(plan) : await land(plan)) {
@@ -243,6 +244,8 @@ export function createWriter(options: {
       )
     }
   }
+
+  const rest = () => new Promise<void>((resolve) => clock.soon(resolve))
 
   const upload = async (info: SpilledPack, pack: Buffer, index: Buffer) => {
     const putIndex = async () => {
