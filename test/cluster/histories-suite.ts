@@ -6,9 +6,9 @@ import type { Family } from './history-files.ts'
 
 /** What many histories have to meet, or they prove less than they say. */
 const essential = [
-  'killed',
-  'ready',
-  'out-of-range',
+  'replica killed',
+  'replica ready',
+  'replica out-of-range',
   'project_converted',
   'to done',
   'to refused',

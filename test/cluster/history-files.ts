@@ -1,6 +1,4 @@
 /** The files of a random history: which builds there are, and how their users reach what they wrote. */
-import { branches } from '../../migrations/0001-branches.ts'
-import { directoryStructure } from '../../migrations/0002-directory-structure.ts'
 import type { Clock } from '../../src/clock.ts'
 import type { Migration } from '../../src/cluster/migration.ts'
 import { ServiceError } from '../../src/errors.ts'
@@ -15,8 +13,9 @@ import type {
 import { createResources } from '../../src/resources/git-resources.ts'
 import { parseResourcePath } from '../../src/resources/paths.ts'
 import type { ResourcePath, Resources, Scope } from '../../src/resources/resources.ts'
-import { fencing as fencingThree } from '../fixtures/builds/extra.ts'
 import { serviceScope, stageScope } from '../resources/fixture.ts'
+import { builds as formatsOfThisTree } from '../simulation/cluster.ts'
+import { committer } from '../simulation/make.ts'
 import { builds } from './fixtures.ts'
 
 export type Build = 1 | 2 | 3
@@ -49,7 +48,6 @@ export interface Family {
   readsPinned: boolean
 }
 
-export const committer = { name: 'Service', email: 'service@example.org' }
 const projects = ['p', 'q', 'r'] as ProjectName[]
 const timeoutMs = 25_000
 const context = { principal: '', author: committer, sizeBytes: 10, timeoutMs }
@@ -118,11 +116,7 @@ async function putBare(draft: Draft, { path }: HistoryFile, content: string): Pr
 /** This tree's own formats, through the resources that clients are served with, at every commit; and one that fences. */
 export const real: Family = {
   title: "random histories of this tree's formats",
-  builds: {
-    1: [branches],
-    2: [branches, directoryStructure],
-    3: [branches, directoryStructure, fencingThree],
-  },
+  builds: formatsOfThisTree,
   readsPinned: true,
   async create(reach) {
     const resources = resourcesOf(reach)

@@ -3,7 +3,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type ErrorCode, isServiceError } from '../../src/errors.ts'
 import { parseCommit, parseEntry } from '../simulation/bundles.ts'
-import type { Change } from '../simulation/changes.ts'
+import type { BareChange } from '../simulation/changes.ts'
 import { make } from '../simulation/make.ts'
 import { playScene, type Scene, slot } from '../simulation/scene.ts'
 import { createChance } from '../simulation/world.ts'
@@ -22,10 +22,10 @@ export function rulesOf(title: string): Rules {
   }
 }
 
-export const create: Change = { kind: 'create' }
-export const drop: Change = { kind: 'delete' }
-export const put = (file: string, value: string): Change => ({ kind: 'put', file, value })
-export const remove = (file: string): Change => ({ kind: 'remove', file })
+export const create: BareChange = { kind: 'create' }
+export const drop: BareChange = { kind: 'delete' }
+export const put = (file: string, value: string): BareChange => ({ kind: 'put', file, value })
+export const remove = (file: string): BareChange => ({ kind: 'remove', file })
 
 /** A project with one file that every replica has read: slots 1 and 2 are taken. */
 export async function begin(scene: Scene): Promise<void> {

@@ -18,6 +18,26 @@ export interface Log {
   objects: Map<string, RawObject>
 }
 
+/**
+ * What has to hold the instant an entry takes its slot: it is the next one, it follows the one before it, and what it names is
+ * there already.
+ * @returns a sentence, or null
+ */
+export function judgeCreated(store: VirtualStore, key: string, body: Buffer): string | null {
+  const [, project, digits] = /^projects\/([^/]+)\/log\/(\d+)\.bundle$/.exec(key) ?? []
+  if (project === undefined) return null
+  const seq = Number(digits)
+  const { transaction } = parseEntry(body)
+  const before = store.objects.get(keyOf(project, seq - 1))?.body
+  const previous = before === undefined ? null : sha256(before)
+  if (seq > 1 && before === undefined) return `${project}: entry ${seq} comes before ${seq - 1}`
+  if (transaction.previous !== previous) return `${project}: entry ${seq} follows another entry`
+  const lacks = transaction.packs.find(
+    ({ name }) => !store.objects.has(`projects/${project}/packs/${name}`),
+  )
+  return lacks ? `${project}: entry ${seq} names a pack ${lacks.name} that is not there` : null
+}
+
 /** @returns sentences, none when all is well */
 export function audit(store: VirtualStore, journal: Journal): string[] {
   const failures: string[] = []
@@ -108,8 +128,11 @@ function checkEnvelope(
     if (transaction.requests.length > 0) say('is a restore and holds requests')
   } else if (transaction.kind !== 'commit' && transaction.requests.length !== 1)
     say(`is a ${transaction.kind} and holds ${transaction.requests.length} requests`)
-  // What is brought back makes no commit, and goes on in the incarnation that it had.
-  const isRevival = transaction.requests.every(({ commits }) => commits.length === 0)
+  // What is brought back begins with no commit of its own, and goes on in the incarnation that it had.
+  const roots = [...of.entry.objects.values()].filter(
+    ({ type, content }) => type === 'commit' && parseCommit(content).parents.length === 0,
+  )
+  const isRevival = roots.length === 0
   const incarnation =
     transaction.kind === 'create' && !isRevival
       ? of.seq
@@ -255,19 +278,29 @@ function checkAttempts(
 /** A read as of a commit depends on that commit's tree alone. */
 function checkCommitRead(log: Log, read: CommitRead, journal: Journal, say: Say): void {
   const label = `a read of ${read.file} as of ${read.commit}`
-  if (read.answer === 'commit_not_found') {
+  if (['commit_not_found', 'project_not_found'].includes(read.answer)) {
     const deleted = journal.writes.some(
       ({ project, action, tries }) =>
         project === read.project &&
         action.kind === 'delete' &&
         tries.some((one) => one.invokedAt < read.answeredAt),
     )
-    if (!deleted) say(`${label} was answered commit_not_found`)
+    if (!deleted) say(`${label} was answered ${read.answer}`)
     return
   }
   const commit = log.objects.get(read.commit)
-  const tree = commit && log.objects.get(parseCommit(commit.content).tree)
-  const blob = tree && log.objects.get(parseTree(tree.content).get(read.file) ?? '')
-  const right = blob ? `= ${blob.content}` : 'resource_not_found'
-  if (read.answer !== right) say(`${label} was answered ${read.answer}, not ${right}`)
+  const root = commit && log.objects.get(parseCommit(commit.content).tree)
+  const [name = '', stage] = read.file.split('/').reverse()
+  const folder = stage === undefined ? [] : ['.keptn-stages', stage]
+  // A stage is a folder of the project's branch, or a branch of its own.
+  const blob = root && (find(log, root, [...folder, name]) ?? find(log, root, [name]))
+  const right = blob ? [`= ${blob.content}`] : ['resource_not_found', 'stage_not_found']
+  if (!right.includes(read.answer)) say(`${label} was answered ${read.answer}, not ${right[0]}`)
+}
+
+function find(log: Log, root: RawObject, path: string[]): RawObject | undefined {
+  let found: RawObject | undefined = root
+  for (const name of path)
+    found = found && log.objects.get(parseTree(found.content).get(name) ?? '')
+  return found
 }

@@ -79,7 +79,8 @@ function inflate(bytes: Buffer): { content: Buffer; used: number } {
   return { content: buffer, used: engine.bytesWritten }
 }
 
-function oidOf(type: string, content: Buffer): string {
+/** The id that Git gives an object. */
+export function oidOf(type: string, content: Buffer): string {
   return createHash('sha1').update(`${type} ${content.length}\0`).update(content).digest('hex')
 }
 

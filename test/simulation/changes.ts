@@ -8,8 +8,10 @@ export const branch = 'main'
 const ref = 'refs/heads/main'
 
 export type Change = Exclude<Action, { kind: 'read' }>
+/** Those of a project that has no stages. */
+export type BareChange = Exclude<Change, { kind: 'stage' | 'unstage' }>
 
-export const kindOf: Record<Change['kind'], WriteKind> = {
+export const kindOf: Record<BareChange['kind'], WriteKind> = {
   create: 'create',
   delete: 'delete',
   undelete: 'create',
@@ -18,7 +20,7 @@ export const kindOf: Record<Change['kind'], WriteKind> = {
 }
 
 /** @param message of the commit, by which the audit finds it again */
-export async function change(draft: Draft, action: Change, message: string): Promise<Outcome> {
+export async function change(draft: Draft, action: BareChange, message: string): Promise<Outcome> {
   if (action.kind === 'create') return create(draft, message)
   if (action.kind === 'delete') return drop(draft)
   if (action.kind === 'undelete') return revive(draft)

@@ -5,8 +5,9 @@
 import type { ErrorCode } from '../../src/errors.ts'
 import { ServiceError } from '../../src/errors.ts'
 import type { Oid } from '../../src/git/objects.ts'
-import type { Outcome, ProjectName, WriteRequest } from '../../src/repository/repository.ts'
-import { answered, type Change, change, kindOf, read, readAt } from './changes.ts'
+import type { Outcome } from '../../src/repository/repository.ts'
+import type { Acting, ReadAnswer } from './acting.ts'
+import type { Change } from './changes.ts'
 import type { Answer, Operation } from './linearizability.ts'
 import type { Replica, Replicas } from './replicas.ts'
 import type { Chance, World } from './world.ts'
@@ -65,6 +66,8 @@ export interface Clients {
     timeoutMs: number
   }): Promise<boolean>
   newWrite(project: string, action: Change, keyed: boolean): WriteRecord
+  /** Lets nobody begin anything, and waits until nobody waits for an answer. @returns what lets them go on */
+  pause(): Promise<() => void>
 }
 
 /** Answers may be this late, apart from the time their replica was held. */
@@ -73,10 +76,14 @@ const graceMs = 500
 export function createClients(options: {
   world: World
   replicas: Replicas
+  acting: Acting
   projects: string[]
+  /** Those of a stage begin with its name and a slash. */
   files: string[]
 }): Clients {
-  const { world, replicas, projects, files } = options
+  const { world, replicas, acting, projects, files } = options
+  const stages = [...new Set(files.flatMap((file) => file.split('/').slice(0, -1)))]
+  const kinds = stages.length === 0 ? kindsOfBare : [...kindsOfBare, ...kindsOfStages]
   const journal: Journal = {
     writes: [],
     reads: new Map(),
@@ -87,6 +94,9 @@ export function createClients(options: {
   /** Worlds with large files have many of them. */
   const largeShare = world.chance.pick([0, 0, 0, 0, 0, 0, 0, 0, 0, 0.25])
   let ids = 0
+  let runs = 0
+  let pauses = 0
+  let busy = 0
 
   function count(name: string): void {
     journal.counts.set(name, (journal.counts.get(name) ?? 0) + 1)
@@ -109,21 +119,12 @@ export function createClients(options: {
     record.tries.push(one)
     const label = `${id} ${action.kind} ${project} at ${one.replica}`
     world.tell(`${label}${record.keyed ? ' keyed' : ''} ${JSON.stringify(action)}`)
-    const request: WriteRequest = {
-      kind: kindOf[action.kind],
-      evaluate: async (draft) => {
-        if (one.end)
-          journal.violations.push(`${label} was evaluated after it was answered ${one.end}`)
-        return change(draft, action, id)
-      },
-      ...(record.keyed ? { idempotency: { key: id, digest: digestOf(id) } } : {}),
-      principal: 'somebody',
-      author: { name: 'Somebody', email: 'somebody@example.org' },
-      sizeBytes: 100,
-      timeoutMs,
+    const onEvaluate = () => {
+      if (one.end)
+        journal.violations.push(`${label} was evaluated after it was answered ${one.end}`)
     }
     const answer = deliver({ label, replica, timeoutMs }, () =>
-      replica.repositories.write(project as ProjectName, request),
+      acting.write(replica, { id, project, action, keyed: record.keyed, timeoutMs, onEvaluate }),
     )
     await Promise.race([
       replica.killed.then(() => ({ end: 'gone' as const })),
@@ -134,7 +135,7 @@ export function createClients(options: {
     ]).then((end) => Object.assign(one, end))
     if (one.end !== 'gone') one.answeredAt = world.stamp()
     count(`write ${one.end}${one.outcome ? ` ${one.outcome.status}` : ''}`)
-    if (record.action.kind === 'undelete' && one.outcome?.status === 200) count('project undeleted')
+    if (action.kind !== 'put' && (one.outcome?.status ?? 500) < 300) count(`${action.kind} done`)
     world.tell(`${label} -> ${one.end} ${one.outcome ? JSON.stringify(one.outcome) : ''}`)
     return one
   }
@@ -174,6 +175,20 @@ export function createClients(options: {
     return 'internal'
   }
 
+  /** What a reader is told; null where it is told nothing, or that nobody can tell. */
+  async function reach(
+    to: { label: string; replica: Replica; timeoutMs: number },
+    call: () => Promise<ReadAnswer>,
+  ): Promise<ReadAnswer | null> {
+    return Promise.race([
+      to.replica.killed.then(() => null),
+      deliver(to, call).catch((error) => {
+        world.tell(`${to.label} -> ${codeOf(error, to.label)}`)
+        return null
+      }),
+    ])
+  }
+
   async function readFile(at: {
     project: string
     file: string
@@ -187,19 +202,9 @@ export function createClients(options: {
     const id = `r${++ids}`
     const label = `${id} read ${project}/${file} at ${replica.actor.name}`
     world.tell(label)
-    const reading = deliver({ label, ...at }, () =>
-      replica.repositories.read(project as ProjectName, (view) => read(view, file), {
-        ...rest,
-        mayBeStale: true,
-      }),
+    const result = await reach({ label, replica, timeoutMs: at.timeoutMs }, () =>
+      acting.read(replica, project, file, rest),
     )
-    const result = await Promise.race([
-      replica.killed.then(() => null),
-      answered(reading).catch((error) => {
-        world.tell(`${label} -> ${codeOf(error, label)}`)
-        return null
-      }),
-    ])
     if (!result) return false
     const { value: answer, proof } = result
     world.tell(`${label} -> ${answer.slice(0, 40)} ${JSON.stringify(proof)}`)
@@ -226,22 +231,10 @@ export function createClients(options: {
     const invokedAt = world.stamp()
     const label = `read ${project}/${file} as of ${commit.slice(0, 8)} at ${replica.actor.name}`
     const timeoutMs = 5_000
-    const reading = deliver({ label, replica, timeoutMs }, () =>
-      replica.repositories.read(project as ProjectName, (view) => readAt(view, commit, file), {
-        timeoutMs,
-        at: commit,
-      }),
+    const found = await reach({ label, replica, timeoutMs }, () =>
+      acting.read(replica, project, file, { timeoutMs, at: commit }),
     )
-    const answer = await Promise.race([
-      replica.killed.then(() => null),
-      answered(reading).then(
-        ({ value }) => value,
-        (error) => {
-          world.tell(`${label} -> ${codeOf(error, label)}`)
-          return null
-        },
-      ),
-    ])
+    const answer = found?.value ?? null
     world.tell(`${label} -> ${answer}`)
     if (answer?.startsWith('= ')) count('read as of a commit')
     if (answer !== null)
@@ -257,7 +250,8 @@ export function createClients(options: {
 
   /** Where nobody runs, a client waits until somebody does. */
   async function someReplica(chance: Chance): Promise<Replica> {
-    while (replicas.running.length === 0) await world.sleep(20)
+    for (let waitMs = 20; replicas.running.length === 0; waitMs = Math.min(2 * waitMs, 2_000))
+      await world.sleep(waitMs)
     return chance.pick(replicas.running)
   }
 
@@ -275,16 +269,8 @@ export function createClients(options: {
     const writes = Array.from({ length: chance.between(2, 6) }, () => {
       const change = drawChange(
         {
-          kind: chance.pick([
-            'put',
-            'put',
-            'put',
-            'swap',
-            'remove',
-            'delete',
-            'create',
-            'undelete',
-          ]),
+          kind: chance.pick(kindsOfBursts),
+          stages,
           file: chance.pick(files),
           held: null,
           id: `${ids + 1}`,
@@ -310,54 +296,69 @@ export function createClients(options: {
       journal.violations.push(`${record.id} was answered ${one}, and with its key again ${two}`)
   }
 
+  /** What one client remembers of what it was told. */
+  interface Memory {
+    known: { project: string; commit: Oid }[]
+    seen: Map<string, string | null>
+  }
+
+  async function step(chance: Chance, { known, seen }: Memory): Promise<void> {
+    const project = chance.pick(projects)
+    const file = chance.pick(files)
+    const kind = chance.pick(kinds)
+    if (kind === 'read') {
+      const replica = await someReplica(chance)
+      const old = chance.happens(0.1) ? { maxStaleSeconds: chance.pick([1, 5]) } : {}
+      await readFile({ project, file, replica, timeoutMs: drawTimeout(chance), ...old })
+      const last = journal.reads.get(project)?.at(-1)
+      if (last?.answer?.startsWith('= ')) seen.set(`${project} ${file}`, last.answer.slice(2))
+      return
+    }
+    if (kind === 'read at commit') {
+      const at = known.length > 0 ? chance.pick(known) : null
+      if (at) await readCommit(at.project, at.commit, await someReplica(chance), chance)
+      return
+    }
+    if (kind === 'burst') return burst(project, chance)
+    const held = seen.get(`${project} ${file}`) ?? null
+    const action = drawChange({ kind, file, held, stages, id: `${ids + 1}`, largeShare }, chance)
+    const record = newWrite(project, action, chance.happens(0.4))
+    const end = await tryUntilKnown(record, chance)
+    if (end.outcome?.commit) known.push({ project, commit: end.outcome.commit })
+    if (action.kind === 'put' && end.end === 'answered')
+      seen.set(`${project} ${file}`, action.value)
+    const isBound = record.keyed && end.outcome && !mayHaveBeenEmpty(end.outcome)
+    if (isBound && chance.happens(0.2)) await repeat(record, end, chance)
+  }
+
   return {
     journal,
     newWrite,
     write,
     read: readFile,
     async run({ operations, thinkMs }) {
-      const chance = world.chance.fork()
-      const known: { project: string; commit: Oid }[] = []
-      const seen = new Map<string, string | null>()
-      for (let i = 0; i < operations; i++) {
+      const name = `client ${++runs}`
+      const memory: Memory = { known: [], seen: new Map() }
+      for (let i = 1; i <= operations; i++) {
+        const chance = world.chanceOf(`${name} step ${i}`)
         await world.sleep(chance.pick(thinkMs) * chance.fraction())
-        const project = chance.pick(projects)
-        const file = chance.pick(files)
-        const kind = drawKind(chance)
-        if (kind === 'read') {
-          const replica = await someReplica(chance)
-          const old = chance.happens(0.1) ? { maxStaleSeconds: chance.pick([1, 5]) } : {}
-          await readFile({ project, file, replica, timeoutMs: drawTimeout(chance), ...old })
-          const last = journal.reads.get(project)?.at(-1)
-          if (last?.answer?.startsWith('= ')) seen.set(`${project} ${file}`, last.answer.slice(2))
-          continue
-        }
-        if (kind === 'read at commit') {
-          const at = known.length > 0 ? chance.pick(known) : null
-          if (at) await readCommit(at.project, at.commit, await someReplica(chance), chance)
-          continue
-        }
-        if (kind === 'burst') {
-          await burst(project, chance)
-          continue
-        }
-        const held = seen.get(`${project} ${file}`) ?? null
-        const action = drawChange({ kind, file, held, id: `${ids + 1}`, largeShare }, chance)
-        const record = newWrite(project, action, chance.happens(0.4))
-        const end = await tryUntilKnown(record, chance)
-        if (end.outcome?.commit) known.push({ project, commit: end.outcome.commit })
-        if (action.kind === 'put' && end.end === 'answered')
-          seen.set(`${project} ${file}`, action.value)
-        const isBound = record.keyed && end.outcome && !mayHaveBeenEmpty(end.outcome)
-        if (isBound && chance.happens(0.2)) await repeat(record, end, chance)
+        if (!world.lets(`${name} step ${i}`)) continue
+        while (pauses > 0) await world.sleep(50)
+        busy++
+        await step(chance, memory).finally(() => busy--)
       }
+    },
+    async pause() {
+      pauses++
+      while (busy > 0) await world.sleep(50)
+      return () => void pauses--
     },
   }
 }
 
 /** Whether an answer may be one about an empty log, which binds no key. */
-export function mayHaveBeenEmpty({ status, code }: Outcome): boolean {
-  return status === 204 || code === 'project_not_found'
+export function mayHaveBeenEmpty({ status, code, commit }: Outcome): boolean {
+  return (status === 204 && commit === undefined) || code === 'project_not_found'
 }
 
 export function digestOf(id: string): string {
@@ -366,7 +367,7 @@ export function digestOf(id: string): string {
 
 type Kind = Change['kind'] | 'read' | 'read at commit' | 'swap' | 'burst'
 
-const kinds: readonly Kind[] = [
+const kindsOfBare: readonly Kind[] = [
   ...Array<Kind>(7).fill('read'),
   ...Array<Kind>(6).fill('put'),
   ...Array<Kind>(2).fill('swap'),
@@ -378,16 +379,25 @@ const kinds: readonly Kind[] = [
   'undelete',
   'read at commit',
 ]
-
-function drawKind(chance: Chance): Kind {
-  return chance.pick(kinds)
-}
+const kindsOfStages: readonly Kind[] = ['stage', 'stage', 'unstage']
+const kindsOfBursts: readonly Kind[] = [
+  ...Array<Kind>(3).fill('put'),
+  ...(['swap', 'remove', 'delete', 'create', 'undelete'] as const),
+]
 
 function drawChange(
-  of: { kind: Kind; file: string; held: string | null; id: string; largeShare: number },
+  of: {
+    kind: Kind
+    file: string
+    held: string | null
+    stages: readonly string[]
+    id: string
+    largeShare: number
+  },
   chance: Chance,
 ): Change {
   const { kind, file, held } = of
+  if (kind === 'stage' || kind === 'unstage') return { kind, stage: chance.pick(of.stages) }
   if (kind === 'create' || kind === 'delete' || kind === 'undelete') return { kind }
   if (kind === 'remove') return { kind, file }
   const repeated = held !== null && chance.happens(0.15)

@@ -10,6 +10,9 @@ export type Action =
   | { kind: 'delete' }
   /** Brings back what was deleted last. */
   | { kind: 'undelete' }
+  /** Creates the stage whose files are those that begin with its name and a slash; deletes it. */
+  | { kind: 'stage'; stage: string }
+  | { kind: 'unstage'; stage: string }
   /** With `expected`, only if the file holds it (null: only if there is none). */
   | { kind: 'put'; file: string; value: string; expected?: string | null }
   | { kind: 'remove'; file: string }
@@ -17,7 +20,7 @@ export type Action =
 
 /**
  * What a client is told: `done`, an error code (`project_not_found`, `resource_not_found`, `project_exists`,
- * `precondition_failed`), or of a read `= value`.
+ * `precondition_failed`, `stage_not_found`, `stage_exists`), or of a read `= value`.
  */
 export type Answer = string
 
@@ -31,6 +34,7 @@ export interface Operation {
   answer: Answer | null
 }
 
+/** A stage stands among them as its name and a slash. */
 type Files = Readonly<Record<string, string>>
 
 interface State {
@@ -101,6 +105,10 @@ function rightAnswer(action: Action, state: State): Answer {
   if (action.kind === 'undelete' && files) return 'project_exists'
   if (action.kind === 'undelete') return deleted ? 'done' : 'project_not_found'
   if (!files) return 'project_not_found'
+  if (action.kind === 'stage') return `${action.stage}/` in files ? 'stage_exists' : 'done'
+  const stage = action.kind === 'unstage' ? `${action.stage}/` : stageOf(action.file)
+  if (stage !== null && !(stage in files)) return 'stage_not_found'
+  if (action.kind === 'unstage') return 'done'
   const held = files[action.file]
   if (action.kind === 'put')
     return action.expected === undefined || action.expected === (held ?? null)
@@ -110,8 +118,21 @@ function rightAnswer(action: Action, state: State): Answer {
   return action.kind === 'read' ? `= ${held}` : 'done'
 }
 
+function stageOf(file: string): string | null {
+  const end = file.indexOf('/')
+  return end < 0 ? null : file.slice(0, end + 1)
+}
+
 function effect(action: Action, state: State): State {
   const { files, deleted } = state
+  if (action.kind === 'stage')
+    return { files: sorted({ ...files, [`${action.stage}/`]: '' }), deleted }
+  if (action.kind === 'unstage') {
+    const left = Object.entries(files ?? {}).filter(
+      ([name]) => !name.startsWith(`${action.stage}/`),
+    )
+    return { files: Object.fromEntries(left), deleted }
+  }
   if (action.kind === 'create') return { files: {}, deleted }
   if (action.kind === 'delete') return { files: null, deleted: files ?? deleted }
   if (action.kind === 'undelete') return { files: deleted, deleted }

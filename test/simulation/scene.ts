@@ -2,10 +2,10 @@
 import type { Oid } from '../../src/git/objects.ts'
 import type { Outcome, ProjectName, Proof, ReadOptions } from '../../src/repository/repository.ts'
 import { keyOf, type Log, readLog } from './audit.ts'
-import { answered, type Change, change, kindOf, read, readAt } from './changes.ts'
+import { answered, type BareChange, change, kindOf, read, readAt } from './changes.ts'
 import { digestOf } from './clients.ts'
 import { createVirtualLock } from './lock.ts'
-import { createReplicas, type MakeRepositories, type Replica, type Replicas } from './replicas.ts'
+import { createReplicas, type MakeReplica, type Replica, type Replicas } from './replicas.ts'
 import { type Call, type Course, createVirtualStore, type VirtualStore } from './store.ts'
 import { createWorld, type World } from './world.ts'
 
@@ -33,7 +33,7 @@ export interface Scene {
   calm(): void
   calls(match: Match): Call[]
   /** The id of the write stands in its commit message. */
-  write(replica: string, id: string, action: Change, options?: WriteOptions): Promise<Outcome>
+  write(replica: string, id: string, action: BareChange, options?: WriteOptions): Promise<Outcome>
   read(
     replica: string,
     file: string,
@@ -95,7 +95,7 @@ function course(
  * @throws what the script throws, with the scene's story
  */
 export async function playScene(
-  make: MakeRepositories,
+  make: MakeReplica,
   script: (scene: Scene) => Promise<void>,
   options: { names?: string[]; seed?: number; maxEvents?: number } = {},
 ): Promise<void> {
@@ -124,7 +124,7 @@ function told(world: World): string {
     .join('\n')
 }
 
-function createScene(world: World, make: MakeRepositories, names: string[]): Scene {
+function createScene(world: World, make: MakeReplica, names: string[]): Scene {
   const once: { match: Match; course: Course }[] = []
   const ever: { match: Match; course: Course }[] = []
   const waiting: { match: Match; resolve(call: Call): void }[] = []

@@ -1,86 +1,213 @@
 /** One schedule: a world made from a seed, lived through, healed, and judged. */
+import { bare, served } from './acting.ts'
+import { audit, judgeCreated } from './audit.ts'
+import { createVirtualCaches } from './cache.ts'
 import { answerOf, type Change } from './changes.ts'
 import { type Clients, createClients, type Journal, type WriteRecord } from './clients.ts'
+import { builds, type Cluster, createCluster, makeMember, times } from './cluster.ts'
+import { createCoverage } from './coverage.ts'
+import { disturb } from './harm.ts'
 import { checkHistory, type Operation } from './linearizability.ts'
 import { createVirtualLock, type LockMode } from './lock.ts'
-import { createReplicas, type MakeRepositories, type Replica, type Replicas } from './replicas.ts'
-import { createVirtualStore, fairWeather, type VirtualStore } from './store.ts'
-import { drawWeather } from './weather.ts'
-import { createWorld, type World } from './world.ts'
+import { make } from './make.ts'
+import { createReplicas, type Replica } from './replicas.ts'
+import { createVirtualStore, fairWeather } from './store.ts'
+import { drawWeather, type Interruption } from './weather.ts'
+import { type Actor, createWorld } from './world.ts'
 
 export interface ScheduleResult {
   /** Sentences; none when all is well. */
   failures: string[]
   story: readonly string[]
+  /** What happened that a shorter schedule may do without. */
+  facts: readonly string[]
   /** The same for the same seed, whenever it runs. */
   digest: string
   /** How often what was met. */
   counts: Map<string, number>
+  /** How often which fault met which step of the protocol. */
+  met: Map<string, number>
 }
 
-/** Looks at what is on the bucket in the end. */
-export type Audit = (store: VirtualStore, journal: Journal) => string[]
-
-const maxEvents = 60_000
+/** The builds that replicas are of, for some time; then it goes one step up or down. */
+const rollouts: readonly (readonly number[])[] = [[1], [1, 2], [2], [2], [2], [2, 3], [3]]
+/** Worlds in which replicas are members of a cluster, and projects have stages. */
+const clusterShare = 0.1
 
 /**
+ * Lives through one schedule.
  * @param seed 0 to 2^31
- * @param make builds a replica
+ * @param without facts of it that do not happen
  */
 export async function runSchedule(
   seed: number,
-  { make, audit }: { make: MakeRepositories; audit: Audit },
+  without: ReadonlySet<string> = new Set(),
 ): Promise<ScheduleResult> {
-  const world = createWorld(seed)
+  const world = createWorld(seed, without)
   const chance = world.chance.fork()
-  const names = ['a', 'b', 'c'].slice(0, chance.pick([2, 2, 3]))
+  const isCluster = chance.happens(clusterShare)
+  const names = ['a', 'b', 'c', 'd', 'e'].slice(0, chance.pick([2, 2, 2, 3, 3, 4, 5]))
   const projects = ['p', 'q'].slice(0, chance.pick([1, 1, 1, 2]))
-  const files = ['f', 'g', 'h'].slice(0, chance.pick([1, 2, 3]))
-  const thinkMs = chance.pick([[0.5], [2], [2, 20], [5, 200, 3_000], [20, 15_000]])
-  const lastsMs = Math.max(...thinkMs) * 6 + 100
-  const store = createVirtualStore(world, drawWeather(world, names, lastsMs))
+  const files = isCluster
+    ? ['f', 'dev/s', 'dev/t']
+    : ['f', 'g', 'h'].slice(0, chance.pick([1, 2, 3]))
+  const thinkMs = isCluster
+    ? [20, 20_000, 60_000]
+    : chance.pick([[0.5], [2], [2, 20], [5, 200, 3_000], [20, 15_000]])
+  const lastsMs = isCluster ? 400_000 : Math.max(...thinkMs) * 6 + 100
+  const actors = new Map<string, Actor>()
+  const weather = drawWeather(world, names, lastsMs, (name, how) => interrupt(name, how))
+  const store = createVirtualStore(world, weather, (key, body, bucket) => {
+    const wrong = judgeCreated(bucket, key, body)
+    if (wrong !== null) journal.violations.push(wrong)
+  })
+  const coverage = createCoverage()
   const mode = chance.pick<LockMode>(['exclusive', 'exclusive', 'generous', 'down', 'fickle'])
   const lock = createVirtualLock(world, mode)
-  const replicas = createReplicas({ world, store, lock, make, names })
-  const clients = createClients({ world, replicas, projects, files })
+  const caches = createVirtualCaches(world)
+  const counts = new Map<string, number>()
+  const count = (name: string, by = 1) => void counts.set(name, (counts.get(name) ?? 0) + by)
+  const remember = (actor: Actor) => void actors.set(actor.name, actor)
+  let cluster: Cluster | undefined
+  const replicas = createReplicas({
+    ...{ world, store, lock, names },
+    make: isCluster ? makeMember(world, builds) : make,
+    ...(chance.happens(0.5) && { caches }),
+    onStarted: ({ actor }) => remember(actor),
+    onReady: (replica) => cluster?.judgeReady(replica),
+    onInterrupted: coverage.interrupted,
+  })
+  const acting = isCluster ? served : bare
+  const clients = createClients({ world, replicas, acting, projects, files })
   const { journal } = clients
-  world.tell(`seed ${seed}: replicas ${names}, projects ${projects}, files ${files}, lock ${mode}`)
-
-  const quiet = disturb(world, replicas, lastsMs)
+  if (isCluster)
+    cluster = createCluster({
+      ...{ world, store, replicas, builds, count },
+      failed: (what) => void journal.violations.push(what),
+      onActor: remember,
+      gone: () => [...actors.values()].filter(({ alive }) => !alive),
+    })
+  world.tell(
+    `seed ${seed}: replicas ${names}, projects ${projects}, files ${files}, lock ${mode}${isCluster ? ', a cluster' : ''}`,
+  )
   let over = false
+  let isHealing = false
   let error: unknown
+
+  function interrupt(name: string, how: Interruption): void {
+    const replica = replicas.started.get(name)
+    if (isHealing) return
+    if (!replica) {
+      // A migration's process; nobody starts it again.
+      const actor = actors.get(name)
+      if (actor) actor.alive = false
+      return
+    }
+    if (how !== 'killed')
+      return replicas.hold(replica, chance.pick([20, 500, 8_000]), how === 'suspended')
+    replicas.kill(replica)
+    world.after(chance.pick([1, 50, 2_000]), () => {
+      if (!isHealing && !replicas.processes.some((one) => one.name === replica.name))
+        replicas.restart(replica.name)
+    })
+  }
+
+  const quiet = disturb({
+    ...{ world, store, weather, replicas, caches, clients, projects, lastsMs, count },
+    losesTails: !isCluster,
+  })
+
   async function live(): Promise<void> {
+    while (replicas.running.length === 0) await world.sleep(500)
     for (const project of projects) {
       const record = clients.newWrite(project, { kind: 'create' }, chance.happens(0.5))
       if (chance.happens(0.7) && replicas.running[0])
         await clients.write(record, replicas.running[0], 5_000)
     }
-    if (chance.happens(0.03) && replicas.running[0]) await fill(replicas.running[0])
+    if (chance.happens(0.05) && replicas.running[0]) await fill(replicas.running[0])
     const many = chance.between(2, 6)
-    const operations = Math.ceil(chance.between(12, 26) / many)
+    const operations = Math.ceil(chance.between(12, 26) / many) * (isCluster ? 3 : 1)
+    const evolving = cluster && evolve(cluster)
     await Promise.all(Array.from({ length: many }, () => clients.run({ operations, thinkMs })))
+    isHealing = true
+    await evolving
     await heal()
     await replicas.closeAll()
   }
 
   /** So many entries that some of them are rolled into a checkpoint. */
   async function fill(replica: Replica): Promise<void> {
-    for (let i = 0; i < 70 && replica.actor.alive; i++) {
+    const many = chance.pick([70, 70, 70, 280])
+    for (let i = 0; i < many && replica.actor.alive; i++) {
+      // What a newer checkpoint took the place of goes an hour later.
+      if (i === 210) await world.sleep(3_700_000)
+
       const action: Change = { kind: 'put', file: 'f', value: `filled ${i}` }
       const one = await clients.write(clients.newWrite('p', action, i % 10 === 0), replica, 5_000)
       if (one.end !== 'answered') return
     }
   }
 
+  /** Builds are rolled out and back, and migrations run, both ways and at once. */
+  async function evolve({ migrate, newestBuild }: Cluster): Promise<void> {
+    const jobs: Promise<unknown>[] = []
+    let rollout = 0
+    for (let step = 1; !isHealing && world.nowMs() < lastsMs; step++) {
+      const fact = `cluster step ${step}`
+      const drawn = world.chanceOf(fact)
+      await world.sleep(drawn.fraction() * 20_000)
+      if (isHealing || !world.lets(fact)) continue
+      if (drawn.happens(0.2))
+        rollout = Math.max(0, Math.min(rollouts.length - 1, rollout + drawn.pick([-1, 1, 1])))
+      const wanted = rollouts[rollout] ?? []
+      const name = drawn.pick(names)
+      const there = replicas.processes.find((one) => one.name === name)
+      if (!there) replicas.restart(name, drawn.pick(wanted))
+      else if (!wanted.includes(there.build) || drawn.happens(0.2)) replicas.stop(there)
+      else if (drawn.happens(0.5)) {
+        const build = drawn.pick(wanted)
+        const kind = drawn.happens(0.2) ? 'expand' : 'to'
+        const format = drawn.pick([build, Math.max(1, build - 1)])
+        jobs.push(Promise.race([migrate(kind, build, format), world.sleep(lastsMs)]))
+      }
+    }
+    while (!isHealing) {
+      // Where everybody was out of range an operator goes back to a build that is not.
+      for (const name of names)
+        if (!replicas.processes.some((replica) => replica.name === name))
+          replicas.restart(name, newestBuild())
+      await world.sleep(20_000)
+    }
+    await Promise.all(jobs)
+  }
+
+  /** In a cluster everybody is replaced by the newest build that handles whatever is there. */
+  async function renew({ migrate, newestBuild, judgeWriters }: Cluster): Promise<void> {
+    for (const replica of replicas.processes) replicas.stop(replica)
+    for (const actor of actors.values()) if (/^(to|expand)/.test(actor.name)) actor.alive = false
+    await world.sleep(times.blocksMs + 1_000)
+    const build = newestBuild()
+    for (const name of names) replicas.restart(name, build)
+    for (let waits = 0; replicas.running.length < names.length && waits < 600; waits++)
+      await world.sleep(1_000)
+    if (replicas.running.length < names.length)
+      journal.violations.push(`only ${replicas.running.length} replicas are ready in the end`)
+    const format = Math.max(1, chance.pick([build, build - 1]))
+    const verdict = await migrate('to', build, format)
+    if (verdict !== 'done') journal.violations.push(`in the end \`to ${format}\` ends ${verdict}`)
+    judgeWriters()
+  }
+
   /** After all troubles every replica reads and writes again, and all of them agree. */
   async function heal(): Promise<void> {
     world.tell('the troubles are over')
-    quiet()
+    await quiet()
     store.setWeather(fairWeather(world))
     for (const name of names)
-      if (!replicas.running.some((replica) => replica.name === name)) replicas.restart(name)
-    const awakeMs = Math.max(0, ...replicas.running.map(({ actor }) => actor.heldUntilMs))
+      if (!replicas.processes.some((replica) => replica.name === name)) replicas.restart(name)
+    const awakeMs = Math.max(0, ...replicas.processes.map(({ actor }) => actor.heldUntilMs))
     await world.sleep(Math.max(0, awakeMs - world.nowMs()) + chance.pick([0, 1_000, 45_000]))
+    if (cluster) await renew(cluster)
     for (const replica of replicas.running)
       for (const project of projects) {
         const action: Change = { kind: 'put', file: 'f', value: `last of ${replica.name}` }
@@ -112,51 +239,21 @@ export async function runSchedule(
     .finally(() => {
       over = true
     })
-  const end = await world.run(() => over, maxEvents)
+  const isOver = () => over || journal.violations.length > 0
+  const end = await world.run(isOver, isCluster ? 400_000 : 60_000)
   const failures = [...journal.violations]
   if (error) failures.push(`it threw ${error instanceof Error ? error.stack : error}`)
   if (end !== 'done') failures.push(`it does not end: ${end}`)
   failures.push(...judge(journal), ...audit(store, journal))
-  const counts = new Map([...store.counts, ...replicas.counters, ...journal.counts])
+  for (const some of [store.counts, replicas.counters, journal.counts])
+    for (const [name, times] of some) count(name, times)
   const spilled = store.calls.filter(({ key }) => /^projects\/\w+\/packs\//.test(key))
   counts.set('pack spilled', spilled.length)
-  for (const [name, count] of lock.counts) counts.set(`lock ${name}`, count)
-  for (const size of replicas.histograms.get('batch_requests') ?? [])
-    counts.set(`batch of ${size}`, (counts.get(`batch of ${size}`) ?? 0) + 1)
-  return { failures, story: world.story, digest: world.digest(), counts }
-}
-
-/**
- * Replicas die, are started again, are held, and their wall clocks jump.
- * @returns what ends it
- */
-function disturb(world: World, replicas: Replicas, lastsMs: number): () => void {
-  const chance = world.chance.fork()
-  let over = false
-  const oneOfThem = (work: (replica: Replica) => void) =>
-    world.after(chance.fraction() * lastsMs, () => {
-      if (!over && replicas.running.length > 0) work(chance.pick(replicas.running))
-    })
-
-  for (let i = chance.pick([0, 0, 1, 2]); i > 0; i--)
-    oneOfThem((replica) => {
-      replicas.kill(replica)
-      const again = () => {
-        if (!over) replicas.restart(replica.name)
-      }
-      world.after(chance.pick([1, 50, 2_000]), again)
-    })
-  for (let i = chance.pick([0, 0, 1, 2]); i > 0; i--)
-    oneOfThem((replica) =>
-      replicas.hold(replica, chance.pick([20, 500, 8_000]), chance.happens(0.5)),
-    )
-  if (chance.happens(0.2))
-    oneOfThem(({ actor }) => {
-      actor.wallErrorMs += chance.pick([3_000, 3_600_000])
-    })
-  return () => {
-    over = true
-  }
+  for (const [name, times] of lock.counts) count(`lock ${name}`, times)
+  for (const size of replicas.histograms.get('batch_requests') ?? []) count(`batch of ${size}`)
+  if (isCluster) count('cluster')
+  const { story, facts } = world
+  return { failures, story, facts, digest: world.digest(), counts, met: coverage.met(store) }
 }
 
 /** Every project's history has to be linearizable. */

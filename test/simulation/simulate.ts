@@ -1,8 +1,6 @@
 /** The suite of many schedules. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { audit } from './audit.ts'
-import { make } from './make.ts'
 import { runSchedule } from './schedule.ts'
 
 /** What many schedules have to meet, or they prove less than they say. */
@@ -49,7 +47,7 @@ const essential = [
   'write answered 404',
   'write answered 409',
   'write answered 412',
-  'project undeleted',
+  'undelete done',
   'read stale',
   'read old',
   'read as of a commit',
@@ -69,8 +67,8 @@ export function simulate(options: { title: string; first: number; schedules: num
   test('the same seed tells the same story, another one another', async () => {
     const stories = new Set<string>()
     for (let now = first; now < first + 10; now++) {
-      const one = await runSchedule(now, { make, audit })
-      const again = await runSchedule(now, { make, audit })
+      const one = await runSchedule(now)
+      const again = await runSchedule(now)
       const at = one.story.findIndex((line, index) => line !== again.story[index])
       assert.is(one.digest, again.digest, `they part at ${one.story[at]} / ${again.story[at]}`)
       stories.add(one.digest)
@@ -81,7 +79,7 @@ export function simulate(options: { title: string; first: number; schedules: num
   test(`${schedules} schedules from ${first} are linearizable and leave a sound log`, async () => {
     const counts = new Map<string, number>()
     for (let now = first; now < first + schedules; now++) {
-      const result = await runSchedule(now, { make, audit })
+      const result = await runSchedule(now)
       if (result.failures.length > 0 || seed !== undefined) console.log(tale(result.story))
       if (result.failures.length > 0)
         assert.unreachable(

@@ -26,6 +26,10 @@ export interface Call {
   key: string
   timeoutMs: number
   body?: Buffer
+  /** A get that asks whether the object is still the same. */
+  isConditional?: boolean
+  /** The name of what became of it. */
+  course?: string
 }
 
 /** What becomes of one call. */
@@ -84,6 +88,10 @@ export interface VirtualStore {
   readonly acknowledged: ReadonlyMap<string, number>
   /** How often each operation met each course. */
   readonly counts: Map<string, number>
+  /** Calls that an actor waits for. */
+  waitingOf(actor: Actor): readonly Call[]
+  /** Whether something that was sent may yet take effect. */
+  isQuiet(): boolean
   setWeather(weather: Weather): void
   /** What an operator, or a broken store, does behind everybody's back. */
   tamper(key: string, body: Buffer | null): void
@@ -103,12 +111,22 @@ export function fairWeather(world: World): Weather {
   }
 }
 
-export function createVirtualStore(world: World, weather: Weather): VirtualStore {
+/**
+ * @param weather what becomes of each call
+ * @param onCreated told of each object that was created, at that instant
+ */
+export function createVirtualStore(
+  world: World,
+  weather: Weather,
+  onCreated: (key: string, body: Buffer, store: VirtualStore) => void = () => {},
+): VirtualStore {
   const objects = new Map<string, Held>()
   const attempts: Attempt[] = []
   const calls: Call[] = []
   const acknowledged = new Map<string, number>()
   const counts = new Map<string, number>()
+  const waiting = new Map<Call, Actor>()
+  let underWay = 0
   let course = weather
   const chance = world.chance.fork()
   let etags = 0
@@ -126,7 +144,10 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
       ? { result: 'exists' }
       : { result: 'created', ...write(attempt.key, attempt.body) }
     attempt.effects.push(result.result)
-    if (result.result === 'created') attempt.createdAt = world.stamp()
+    if (result.result === 'created') {
+      attempt.createdAt = world.stamp()
+      onCreated(attempt.key, attempt.body, self)
+    }
     return result
   }
 
@@ -138,7 +159,7 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
     special: Special<T> = {},
   ): Promise<T> {
     const { options, ...rest } = target
-    const call = {
+    const call: Call = {
       ...rest,
       number: calls.length,
       replica: actor.name,
@@ -146,6 +167,7 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
     }
     calls.push(call)
     const plan = course(call)
+    call.course = plan.name
     const label = `${call.operation} ${plan.name}`
     counts.set(label, (counts.get(label) ?? 0) + 1)
     const title = `${actor.name} ${call.operation} ${shortKey(call.key)}`
@@ -154,9 +176,15 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
 
     return new Promise<T>((resolve, reject) => {
       const results: T[] = []
-      for (const delayMs of plan.effectsAfterMs)
-        world.after(delayMs, () => void results.push(effect()))
-      const endings: (() => void)[] = []
+      for (const delayMs of plan.effectsAfterMs) {
+        underWay++
+        world.after(delayMs, () => {
+          underWay--
+          results.push(effect())
+        })
+      }
+      waiting.set(call, actor)
+      const endings: (() => void)[] = [() => waiting.delete(call)]
       const end = (settle: () => void) => {
         for (const cancel of endings.splice(0)) cancel()
         settle()
@@ -188,7 +216,7 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
       get: (key, options) =>
         perform<StoredObject | 'not-modified' | null>(
           caller,
-          { operation: 'get', key, options },
+          { operation: 'get', key, options, isConditional: options.ifNoneMatch !== undefined },
           () => {
             const held = objects.get(key)
             if (!held) return null
@@ -244,13 +272,15 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
     }
   }
 
-  return {
+  const self: VirtualStore = {
     of: portOf,
     objects,
     attempts,
     calls,
     acknowledged,
     counts,
+    waitingOf: (actor) => [...waiting].filter(([, by]) => by === actor).map(([call]) => call),
+    isQuiet: () => underWay === 0,
     setWeather(next) {
       course = next
     },
@@ -260,6 +290,7 @@ export function createVirtualStore(world: World, weather: Weather): VirtualStore
       else objects.delete(key)
     },
   }
+  return self
 }
 
 function listNow(

@@ -1,6 +1,10 @@
 /** What the bucket does to each call, drawn from the seed: each world has a climate of its own, some mild, some wild. */
-import type { Call, Course, Weather } from './store.ts'
+import { type Call, type Course, shortKey, type Weather } from './store.ts'
 import type { Chance, World } from './world.ts'
+
+/** What may become of a process. */
+export type Interruption = 'killed' | 'held' | 'suspended'
+const interruptions: readonly Interruption[] = ['killed', 'killed', 'held', 'suspended']
 
 type Trouble = (call: Call, chance: Chance, effect: number) => Course
 
@@ -13,7 +17,7 @@ const writeTroubles: Record<string, Trouble> = {
     course('answer lost', [effect], silence(chance, effect + 0.5), reset),
   late: (_, chance, effect) => {
     const givenUp = effect + chance.fraction() * 20
-    const lateMs = chance.pick([20, 500, 10_000, 40_000]) * (0.1 + chance.fraction())
+    const lateMs = chance.pick([20, 500, 10_000, 40_000, 200_000]) * (0.1 + chance.fraction())
     return course('late', [givenUp + lateMs], chance.pick([null, givenUp]), reset)
   },
   twice: (_, chance, effect) =>
@@ -63,12 +67,19 @@ interface Outage {
 
 /**
  * @param replicas names, for outages that one of them alone sees
- * @param lastsMs troubles end about then
+ * @param lastsMs troubles end about then: outages begin before, calls go wrong for as long again
+ * @param interrupt kills a process by its name, holds or suspends it, while it waits for an answer or just when it has it
  */
-export function drawWeather(world: World, replicas: string[], lastsMs: number): Weather {
+export function drawWeather(
+  world: World,
+  replicas: string[],
+  lastsMs: number,
+  interrupt?: (process: string, how: Interruption) => void,
+): Weather {
   const chance = world.chance.fork()
   const severity = chance.pick([0, 0.03, 0.1, 0.3])
   const base = chance.pick([0.3, 1, 4])
+  const interrupting = interrupt ? chance.pick([0, 0, 0, 0, 0.005, 0.02]) : 0
   const kinds = {
     create: some(createTroubles, chance),
     put: some(writeTroubles, chance),
@@ -78,16 +89,36 @@ export function drawWeather(world: World, replicas: string[], lastsMs: number): 
   }
   const outages = Array.from({ length: chance.pick([0, 0, 1, 2]) }, () =>
     drawOutage(chance, replicas, lastsMs),
-  )
+  ).filter((outage, at) => world.lets(`outage ${at + 1}: ${describeOutage(outage)}`))
+  const met = new Map<string, number>()
   return (call) => {
-    const effect = base * (0.2 + chance.fraction())
+    // Drawn by what the call is, so that a schedule with less trouble keeps what is left of it.
+    const name = `${call.replica} ${call.operation} ${shortKey(call.key)}`
+    const times = (met.get(name) ?? 0) + 1
+    met.set(name, times)
+    const label = times === 1 ? name : `${name} (${times})`
+    const drawn = world.chanceOf(label)
+    const effect = base * (0.2 + drawn.fraction())
     const outage = outages.find((one) => covers(one, call, world.nowMs()))
-    if (outage) return away(outage, chance, effect)
+    if (outage) return away(outage, drawn, effect)
+    if (drawn.happens(interrupting) && world.nowMs() < lastsMs) {
+      const how = drawn.pick(interruptions)
+      if (world.lets(`${label}: ${how} meanwhile`))
+        world.after(drawn.fraction() * 2 * effect, () => interrupt?.(call.replica, how))
+    }
     const troubles = kinds[call.operation]
-    if (troubles.length > 0 && chance.happens(severity))
-      return chance.pick(troubles)(call, chance, effect)
-    return course('ok', [effect], effect + base * chance.fraction(), 'first')
+    const isCalm = world.nowMs() > 2 * lastsMs
+    if (troubles.length > 0 && drawn.happens(severity) && !isCalm) {
+      const trouble = drawn.pick(troubles)(call, drawn, effect)
+      if (world.lets(`${label}: ${trouble.name}`)) return trouble
+    }
+    return course('ok', [effect], effect + base * drawn.fraction(), 'first')
   }
+}
+
+function describeOutage({ replica, fromMs, untilMs, refuses }: Outage): string {
+  const [from, until] = [fromMs, untilMs].map((ms) => `${(ms / 1000).toFixed(1)} s`)
+  return `${replica ?? 'everybody'} ${refuses ? 'is refused' : 'hears nothing'}, ${from} to ${until}`
 }
 
 /** About half of the troubles, so that the others are seen alone as well. */

@@ -37,6 +37,15 @@ export interface Actor {
 export interface World {
   readonly seed: number
   readonly chance: Chance
+  /** Chance that depends on the seed and this name alone, whatever else was left out. */
+  chanceOf(name: string): Chance
+  /**
+   * Asks whether something happens that a shorter schedule may do without.
+   * @param fact names it, the same in every run of this seed
+   */
+  lets(fact: string): boolean
+  /** Everything that was asked for and happened, in order. */
+  readonly facts: readonly string[]
   /** Milliseconds since the world began. */
   nowMs(): number
   /** A number that grows with each call: the order of invocations and answers. */
@@ -72,9 +81,13 @@ interface Event {
   owner: Actor | undefined
 }
 
-/** @param seed any whole number from 0 */
-export function createWorld(seed: number): World {
+/**
+ * @param seed any whole number from 0
+ * @param without facts that do not happen
+ */
+export function createWorld(seed: number, without: ReadonlySet<string> = new Set()): World {
   const chance = createChance(seed)
+  const facts: string[] = []
   const ties = chance.fork()
   const queue: Event[] = []
   const stamps: number[] = []
@@ -84,6 +97,13 @@ export function createWorld(seed: number): World {
   const world: World = {
     seed,
     chance,
+    chanceOf: (name) => createChance(seed ^ hashOf(name)),
+    lets(fact) {
+      if (without.has(fact)) return false
+      facts.push(fact)
+      return true
+    },
+    facts,
     nowMs: () => nowMs,
     stamp: () => stamps.push(nowMs),
     stampAt(timeMs) {
@@ -158,6 +178,13 @@ export function createRandomness(chance: Chance): Randomness {
     uuid: () => `${hex(8)}-${hex(4)}-4${hex(3)}-8${hex(3)}-${hex(12)}`,
     fraction: () => chance.fraction(),
   }
+}
+
+/** FNV-1a, 32 bits. @see https://datatracker.ietf.org/doc/html/draft-eastlake-fnv */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
+  return hash
 }
 
 /** All promise jobs, and what they queue for this turn of the loop. */

@@ -23,6 +23,8 @@ export interface MutantOptions {
   jobs: number
   /** Milliseconds until a test is killed, unless its mutant says `# limit: <seconds>`; one that makes it hang is noticed too. */
   limitMs: number
+  /** A program of `dist` that has to fail with each of them, in place of the test that it names. */
+  program?: { file: string; words: readonly string[] }
   print(line: string): void
 }
 
@@ -58,7 +60,8 @@ export async function runMutants(
     Array.from({ length: Math.min(jobs, mutants.length) }, () => copyTree(root)),
   )
   const redBefore = new Set<string>()
-  await inParallel(trees, [...new Set(mutants.map(({ test }) => test))], async (tree, test) => {
+  const tests = options.program ? [] : [...new Set(mutants.map(({ test }) => test))]
+  await inParallel(trees, tests, async (tree, test) => {
     const limits = mutants.filter((mutant) => mutant.test === test).map((mutant) => mutant.limitMs)
     const verdict = await tryTest(tree, test, Math.max(...limits))
     if (!verdict.red) return
@@ -69,12 +72,14 @@ export async function runMutants(
     const startMs = performance.now()
     const verdict: Verdict = redBefore.has(mutant.test)
       ? { red: false, reason: 'its test is red without it' }
-      : await tryMutant(tree, mutant)
+      : await tryMutant(tree, mutant, options.program)
     counts[verdict.red ? 'passed' : 'failed']++
     const seconds = ((performance.now() - startMs) / 1_000).toFixed(1)
     const word = verdict.red ? 'red  ' : 'GREEN'
     const reason = verdict.red ? '' : ` (${verdict.reason})`
-    print(`${word} ${mutant.name.padEnd(40)} ${mutant.test} ${seconds} s${reason}`)
+    print(
+      `${word} ${mutant.name.padEnd(40)} ${options.program?.file ?? mutant.test} ${seconds} s${reason}`,
+    )
   })
   for (const tree of trees) removeFolder(tree)
   if (mutants.length === 0) {
@@ -110,7 +115,11 @@ function parseMutant(of: { root: string; file: string; limitMs: number }): Mutan
 }
 
 /** Tries one mutant; its sources are as before when this returns, what was built of them is not. */
-async function tryMutant(tree: string, mutant: Mutant): Promise<Verdict> {
+async function tryMutant(
+  tree: string,
+  mutant: Mutant,
+  program: MutantOptions['program'],
+): Promise<Verdict> {
   if (mutant.test === '' || !existsSync(join(tree, mutant.test))) {
     return { red: false, reason: 'its "# test:" line names no file' }
   }
@@ -119,6 +128,7 @@ async function tryMutant(tree: string, mutant: Mutant): Promise<Verdict> {
   if (!applyPatch(tree, mutant.patch)) return { red: false, reason: 'it does not apply' }
   try {
     if (!(await build(tree))) return { red: false, reason: 'it does not build' }
+    if (program) return await runProgram(tree, program, mutant.limitMs)
     return await runTest(tree, mutant.test, mutant.limitMs, mutant.part)
   } finally {
     applyPatch(tree, mutant.patch, '--reverse')
@@ -154,19 +164,39 @@ async function runTest(
   limitMs: number,
   part?: string,
 ): Promise<Verdict> {
-  const file = join(tree, 'dist', test.replace(/ts$/, 'js'))
+  const { exit, output } = await runNode(tree, test.replace(/ts$/, 'js'), [], limitMs)
+  if (exit === 0) return { red: false, reason: 'no test noticed' }
+  const failed = output.match(/^ *FAIL .*$/gm) ?? []
+  // A crash or a hang names no test.
+  if (part === undefined || failed.length === 0 || failed.some((line) => line.includes(part))) {
+    return { red: true, output }
+  }
+  return { red: false, reason: `only other tests noticed: ${failed.join(' ').trim()}` }
+}
+
+/** Runs a program that ends by itself; one that has to be killed has noticed nothing. */
+async function runProgram(
+  tree: string,
+  { file, words }: NonNullable<MutantOptions['program']>,
+  limitMs: number,
+): Promise<Verdict> {
+  const { exit, output } = await runNode(tree, file, words, limitMs)
+  return exit === 1
+    ? { red: true, output }
+    : { red: false, reason: exit === 0 ? 'nothing was found' : `it ended with ${exit}` }
+}
+
+async function runNode(tree: string, file: string, words: readonly string[], limitMs: number) {
   const env = { NO_COLOR: '1', FORCE_COLOR: '0' }
-  const child = startProcess(process.execPath, [file], { cwd: tree, env, keepChars: 10_000_000 })
+  const child = startProcess(process.execPath, [join(tree, 'dist', file), ...words], {
+    cwd: tree,
+    env,
+    keepChars: 10_000_000,
+  })
   const timer = setTimeout(() => child.signal('SIGKILL'), limitMs)
   const exit = await child.ended()
   clearTimeout(timer)
-  if (exit === 0) return { red: false, reason: 'no test noticed' }
-  const failed = child.output().match(/^ *FAIL .*$/gm) ?? []
-  // A crash or a hang names no test.
-  if (part === undefined || failed.length === 0 || failed.some((line) => line.includes(part))) {
-    return { red: true, output: child.output() }
-  }
-  return { red: false, reason: `only other tests noticed: ${failed.join(' ').trim()}` }
+  return { exit, output: child.output() }
 }
 
 /** Copies what git knows, and builds it. */
