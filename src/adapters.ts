@@ -53,7 +53,7 @@ export function identityOf({ gitUser, gitEmail }: Config): Identity {
 const memoryMostBytes = 128 * 2 ** 20
 /** Objects in memory, bytes. @param usableBytes what this process may use of the machine's memory */
 export function objectMemory(usableBytes: number): number {
-  return Math.min(memoryMostBytes, Math.floor(usableBytes / 8))
+  return Math.min(memoryMostBytes, Math.floor(usableBytes / 12))
 }
 
 /**

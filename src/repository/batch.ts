@@ -70,12 +70,9 @@ export interface PlanOptions<Request extends BatchRequest> {
   committer: Identity
   /** Uploads a spilled pack, and its index where that is named; returns once the pack is acknowledged. */
   upload: (info: SpilledPack, pack: Buffer, index: Buffer) => Promise<void>
-  /** Lets others have their turn of the event loop. */
+  /** Lets others have their turn of the event loop: a request takes a millisecond of it, and a batch has many. */
   rest: () => Promise<void>
 }
-
-/** So many requests are evaluated in one turn of the event loop: some milliseconds, which readers wait for. */
-const atOnce = 4
 
 /** Spilled packs from this size on have their index beside the checkpoints. */
 const indexedFromBytes = 1024 * 1024
@@ -141,7 +138,7 @@ export async function planBatch<Request extends BatchRequest>(
 
   for (const [at, item] of options.requests.entries()) {
     const { idempotency } = item.request
-    if (at > 0 && at % atOnce === 0) await options.rest()
+    if (at > 0) await options.rest()
     try {
       const bound = idempotency && (await findKey(log, keys, idempotency))
       if (bound) {

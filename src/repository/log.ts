@@ -58,6 +58,8 @@ export interface Log {
   witness(): Promise<void>
   /** The newest state up to this one in which the project was there; null for none. @throws StoreError, project_stopped */
   findLastExisting(from: Snapshot): Promise<Snapshot | null>
+  /** Tells of an entry that is about to be created here: found in its slot, it need not be taken apart. @returns what forgets it */
+  expect(entry: Entry, spilled: SpilledPacks): () => void
   /** Applies the entry that this replica has just created. */
   won(entry: Entry, created: { etag: string; started: Moment }, spilled: SpilledPacks): void
   /** Applies the entry that another writer created in a slot. @throws project_stopped */
@@ -104,6 +106,8 @@ export function createLog(options: {
   let cached = 0
   /** The newest entries that were applied while it is opened. */
   let unheeded: Entry[] = []
+  /** What the writer is creating. */
+  let expected: { entry: Entry; spilled: SpilledPacks } | null = null
   let stopped: Log['stopped'] = null
   let cancelRecheck = () => {}
 
@@ -130,6 +134,13 @@ export function createLog(options: {
     apply(entry, etag, spilled)
     if (isOpen) void cache?.writeEntry(entry.seq, entry.bytes)
     else unheeded = [...unheeded, entry].slice(-cachedEntries)
+  }
+
+  /** Applies an entry as it was found: reads meet their own replica's before its creation is answered. */
+  const takeFound = (seq: number, { body, etag }: StoredObject) => {
+    const isOwn = expected?.entry.seq === seq && body.equals(expected.entry.bytes)
+    if (expected && isOwn) take(expected.entry, etag, expected.spilled)
+    else take(decodeEntry(seq, body), etag)
   }
 
   /** What the cache folder held when the log was opened is evidence until it was compared: nothing takes its place before. */
@@ -160,7 +171,7 @@ export function createLog(options: {
       const seqs = Array.from({ length: count }, (_, at) => from + at)
       const fetched = await mapParallel(seqs, fetchAtOnce, fetchEntry)
       fetched.forEach((object, at) => {
-        take(decodeEntry(from + at, object.body), object.etag)
+        takeFound(from + at, object)
       })
     }
   }
@@ -204,7 +215,7 @@ export function createLog(options: {
         for (const [at, object] of found.entries()) {
           // Nothing stood behind it when that was seen, which was after the probe began.
           if (object === null || object === 'not-modified') return
-          take(decodeEntry(next + at, object.body), object.etag)
+          takeFound(next + at, object)
         }
         // What this replica created since the probe began was the tip when it was created.
         if (proven && proven.monotonicMs >= started.monotonicMs) return
@@ -320,6 +331,7 @@ export function createLog(options: {
   const forget = () => {
     snapshot = emptySnapshot
     unheeded = []
+    expected = null
     outcomes = createOutcomes(null)
     objects.clear()
     witness.clear()
@@ -443,6 +455,13 @@ export function createLog(options: {
     async witness() {
       await open()
       await watch()
+    },
+    expect(entry, spilled) {
+      const one = { entry, spilled }
+      expected = one
+      return () => {
+        if (expected === one) expected = null
+      }
     },
     won(entry, created, spilled) {
       ownHashes.add(entry.hash)

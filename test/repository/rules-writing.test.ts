@@ -244,6 +244,20 @@ rule(
 )
 
 rule(
+  'a read that finds the entry of another in the slot that its replica is creating applies that one',
+  async (scene) => {
+    await begin(scene)
+    scene.next({ replica: 'a', operation: 'create', key: slot(3) }, courses.slowEffect(50))
+    const own = scene.write('a', 'own', put('f', 'own'))
+    await scene.called({ replica: 'a', operation: 'create', key: slot(3) })
+    assert.is((await scene.write('b', 'other', put('f', 'other'))).status, 200)
+    assert.is((await scene.read('a', 'f')).value, '= other')
+    assert.is((await own).status, 200)
+    assert.is((await scene.read('b', 'f')).value, '= own')
+  },
+)
+
+rule(
   'an entry holds 64 requests at most; beyond 512 that wait, a write is refused at once',
   async (scene) => {
     await begin(scene)

@@ -103,8 +103,10 @@ export async function runSchedule(
       if (actor) actor.alive = false
       return
     }
-    if (how !== 'killed')
-      return replicas.hold(replica, chance.pick([20, 500, 8_000]), how === 'suspended')
+    if (how !== 'killed') {
+      replicas.hold(replica, chance.pick([20, 500, 8_000]), how === 'suspended')
+      return
+    }
     replicas.kill(replica)
     world.after(chance.pick([1, 50, 2_000]), () => {
       if (!isHealing && !replicas.processes.some((one) => one.name === replica.name))
