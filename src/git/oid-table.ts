@@ -11,8 +11,8 @@ export interface OidTable {
   packsOf(oid: Oid): Iterable<number>
 }
 
-/** What an object takes, bytes: two slots of 8 at the most, before the table doubles. */
-export const oidTableWeightBytes = 16
+/** What an object takes, bytes: four slots of 8 at the most, just after the table has doubled. */
+export const oidTableWeightBytes = 32
 
 const firstSlots = 256
 

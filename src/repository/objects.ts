@@ -118,7 +118,8 @@ export function createObjects(
 
   const readKnown = async (oid: Oid): Promise<GitObject | null> => {
     const damages: unknown[] = []
-    for (const pack of knowing(oid)) {
+    // All of them now: what is loaded meanwhile moves the table.
+    for (const pack of [...knowing(oid)]) {
       try {
         return await pack.read(oid)
       } catch (error) {
@@ -217,7 +218,7 @@ export function createObjects(
       return null
     })
     if (known) return known
-    await isInPacks(oid)
+    await isInPacks(oid, ({ isDamaged }) => !isDamaged)
     // A segment may have been rolled while the indexes were read.
     return (await readKnown(oid)) ?? recent.get(oid)?.object ?? null
   }

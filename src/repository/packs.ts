@@ -21,7 +21,7 @@ export interface Pack {
   readonly isLoaded: boolean
   /** Whether its index is loaded and names the object. */
   knows(oid: Oid): boolean
-  /** Whether something of it could not be read: what is written again must not be left out for it. */
+  /** Whether something of it could not be read here: what is written again must not be left out for it. */
   readonly isDamaged: boolean
   /** Whether it holds the object; loads the index. */
   holds(oid: Oid): Promise<boolean>
@@ -228,9 +228,7 @@ export function openSpilledPack(
 
   const readFar = async (oid: Oid, own: PackIndex): Promise<GitObject> => {
     try {
-      const object = await readPacked(oid, own, far)
-      isDamaged = false
-      return object
+      return await readPacked(oid, own, far)
     } catch (error) {
       const isCutOff = error instanceof StoreError && error.reason === 'InvalidRange'
       if (isServiceError(error) || (error instanceof StoreError && !isCutOff)) throw error

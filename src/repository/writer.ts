@@ -404,8 +404,8 @@ function isPassing(error: unknown): boolean {
 }
 
 /**
- * Sends something that may be sent twice, and once more beside it whenever nothing was heard for some time; the first answer
- * counts, or the first failure, and ends the others.
+ * Sends something that may be sent twice, and once more beside it whenever nothing was heard for some time: the first goes on, and
+ * the last of those that repeat it. The first answer counts; a failure does once nothing else is under way.
  */
 function firstToAnswer<T>(
   clock: Clock,
@@ -413,20 +413,31 @@ function firstToAnswer<T>(
   send: (signal: AbortSignal) => Promise<T>,
   onRepeat: () => void = () => {},
 ): Promise<T> {
-  const answered = new AbortController()
+  const under: AbortController[] = []
   let cancel = () => {}
   return new Promise<T>((resolve, reject) => {
     const begin = () => {
+      const one = new AbortController()
+      under.push(one)
       cancel = clock.schedule(afterMs, () => {
         onRepeat()
+        if (under.length > 1) under.splice(1, 1)[0]?.abort(anotherWasSent)
         begin()
       })
-      send(answered.signal).then(resolve, reject)
+      send(one.signal).then(resolve, (error) => {
+        // What gave its place to another tells nothing.
+        if (!under.includes(one)) return
+        under.splice(under.indexOf(one), 1)
+        cancel()
+        if (under.length === 0) reject(error)
+      })
     }
     begin()
   }).finally(() => {
     cancel()
-    // Without a reason of ours an abort makes an exception with its stack.
-    answered.abort('another was answered')
+    for (const one of under.splice(0)) one.abort(anotherWasSent)
   })
 }
+
+/** Without a reason of ours an abort makes an exception with its stack. */
+const anotherWasSent = 'another was sent'

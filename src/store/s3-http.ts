@@ -50,6 +50,7 @@ const idleMs = 5_000
  * that are idle are closed, and a GET is asked again over a new one, each time; a writer decides for itself what it sends twice.
  */
 const silentMs = 900
+const largeBytes = 1024 * 1024
 
 /**
  * @param sign minio's signer. It derives the day's key anew for each request: 17 to 33 µs where 4 would do, little enough
@@ -85,17 +86,20 @@ export function createS3Http(
     if (body !== undefined) Object.assign(headers, bodyHeaders(body))
     const options = { ...address, method, path, headers, agent, setHost: false }
     return new Promise((resolve, reject) => {
-      const under = new Set<http.ClientRequest>()
+      /** The first, and the last of those that repeat it. */
+      const under: http.ClientRequest[] = []
+      let silent: NodeJS.Timeout | undefined
       const ask = () => {
         const sent = begin(options, (response) => {
           clearInterval(silent)
           for (const other of under) if (other !== sent) other.destroy()
           readAnswer(response).then(resolve, reject)
         })
-        under.add(sent)
+        under.push(sent)
         sent.on('error', (error) => {
-          under.delete(sent)
-          if (under.size > 0) return
+          const at = under.indexOf(sent)
+          if (at >= 0) under.splice(at, 1)
+          if (under.length > 0) return
           clearInterval(silent)
           reject(error)
         })
@@ -104,15 +108,21 @@ export function createS3Http(
         // every read of that key hangs.
         sent.end(body)
       }
-      const silent = setInterval(() => {
-        closeIdle()
-        if (method === 'GET') ask()
-      }, silentMs)
       call.onEnd = () => {
         clearInterval(silent)
         for (const sent of under) sent.destroy()
       }
       ask()
+      let isSuspected = false
+      silent = setInterval(() => {
+        // A large body takes its time.
+        if (!isSuspected && (body?.length ?? 0) < largeBytes) closeIdle()
+        isSuspected = true
+        if (method !== 'GET') return
+        // A store that is slow answers the first: more than one beside it would make it slower.
+        if (under.length > 1) under.splice(1, 1)[0]?.destroy()
+        ask()
+      }, silentMs)
     })
   }
 

@@ -97,9 +97,18 @@ rule('a PUT of which nothing is heard is sent again within a second', async (sce
 
 rule('one that was sent again is unknown, whatever becomes of the second', async (scene) => {
   await begin(scene)
-  scene.next({ operation: 'create', key: slot(3) }, courses.slowEffect(3_000))
-  scene.always({ operation: 'create', key: slot(3) }, courses.refused())
-  await fails(scene.write('a', 'w1', put('f', '2'), { timeoutMs: 1_500 }), 'outcome_unknown')
+  // The first is given up after 5 s and lands later; the last that repeats it is refused after that.
+  const match = { operation: 'create', key: slot(3) } as const
+  scene.next(match, { ...courses.hangs(), effectsAfterMs: [8_000] })
+  scene.always(match, { ...courses.refused(), answerAfterMs: 1_500 })
+  const answer = fails(
+    scene.write('a', 'w1', put('f', '2'), { timeoutMs: 7_000 }),
+    'outcome_unknown',
+  )
+  await scene.sleep(5_200)
+  scene.calm()
+  scene.always(match, courses.refused())
+  await answer
   scene.calm()
   await scene.sleep(10_000)
   assert.is(effects(scene, 'w1'), 1)

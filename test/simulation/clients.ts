@@ -3,7 +3,7 @@
  * one and the answer left it open. What they did and were told is kept for the checks.
  */
 import type { ErrorCode } from '../../src/errors.ts'
-import { ServiceError } from '../../src/errors.ts'
+import { isServiceError, ServiceError } from '../../src/errors.ts'
 import type { Oid } from '../../src/git/objects.ts'
 import type { Outcome } from '../../src/repository/repository.ts'
 import type { Acting, ReadAnswer } from './acting.ts'
@@ -48,6 +48,8 @@ export interface Journal {
   /** By project; reads only, writes are added when all is told. */
   reads: Map<string, Operation[]>
   commitReads: CommitRead[]
+  /** While a log has lost entries its project is stopped. */
+  mayStop: boolean
   /** What must never happen and did. */
   violations: string[]
   /** How often what was met. */
@@ -88,6 +90,7 @@ export function createClients(options: {
     writes: [],
     reads: new Map(),
     commitReads: [],
+    mayStop: false,
     violations: [],
     counts: new Map(),
   }
@@ -168,6 +171,8 @@ export function createClients(options: {
   }
 
   function codeOf(error: unknown, label: string): ErrorCode {
+    if (isServiceError(error, 'project_stopped') && !journal.mayStop)
+      journal.violations.push(`${label}: ${error.message}, though nothing was lost`)
     if (error instanceof ServiceError && error.status >= 500 && error.code !== 'internal')
       return error.code
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
@@ -266,7 +271,7 @@ export function createClients(options: {
   /** Several writes at once at one replica, for them to share an entry. */
   async function burst(project: string, chance: Chance): Promise<void> {
     const replica = await someReplica(chance)
-    const writes = Array.from({ length: chance.between(2, 6) }, () => {
+    const writes = Array.from({ length: chance.between(2, 6) }, async () => {
       const change = drawChange(
         {
           kind: chance.pick(kindsOfBursts),
@@ -279,7 +284,11 @@ export function createClients(options: {
         chance,
       )
       const record = newWrite(project, change, chance.happens(0.3))
-      return write(record, replica, drawTimeout(chance))
+      const timeouts = [drawTimeout(chance)]
+      // An impatient client sends what has a key twice; on an empty log a deletion would bind none, and come twice.
+      if (record.keyed && change.kind !== 'delete' && chance.happens(0.3))
+        timeouts.push(drawTimeout(chance))
+      await Promise.all(timeouts.map((timeoutMs) => write(record, replica, timeoutMs)))
     })
     await Promise.all(writes)
   }

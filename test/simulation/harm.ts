@@ -45,8 +45,10 @@ export function disturb(scenery: Scenery): () => Promise<void> {
   plan('kill', chance.pick([0, 0, 1, 2]), (drawn) =>
     one(drawn, (replica) => {
       replicas.kill(replica)
-      if (drawn.happens(0.5)) caches.empty(replica.name)
-      count(drawn.happens(0.5) ? 'restarted with its cache' : 'restarted without its cache')
+      if (drawn.happens(0.5)) {
+        caches.empty(replica.name)
+        count('restarted without its cache')
+      } else count('restarted with its cache')
       world.after(drawn.pick([1, 50, 2_000]), () => {
         if (!over && !replicas.processes.some(({ name }) => name === replica.name))
           replicas.restart(replica.name)
@@ -121,6 +123,7 @@ async function loseTail(scenery: Scenery, chance: Chance): Promise<void> {
     const lost = keys.slice(-Math.min(chance.between(1, 3), keys.length - 1))
     if (lost.length === 0 || keys.length < 2) return
     const kept = lost.map((key) => [key, store.objects.get(key)?.body as Buffer] as const)
+    clients.journal.mayStop = true
     for (const key of lost) store.tamper(key, null)
     count('tail lost')
     // The first read of each may come before its witness; the second comes after.
@@ -135,6 +138,7 @@ async function loseTail(scenery: Scenery, chance: Chance): Promise<void> {
         )
     for (const [key, body] of kept) store.tamper(key, body)
     await world.sleep(looksAgainMs)
+    clients.journal.mayStop = false
     for (const replica of following)
       if (replica.actor.alive && !(await read(replica)))
         clients.journal.violations.push(

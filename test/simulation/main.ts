@@ -5,7 +5,7 @@
  *   npm run simulate -- --schedules 500 --from 1000
  *   npm run simulate -- --minutes 60          as many as fit
  *   npm run simulate -- --seed 17             one, with its whole story; made shorter where it fails
- *   npm run simulate -- --mutants [3]         what breaks the protocol is found: all of it, or as many by rotation
+ *   npm run simulate -- --mutants [--rotate 3]   what breaks the protocol is found: all of it, or so many, others each day
  *   npm run simulate -- --coverage            prints which fault met which step
  */
 import { once } from 'node:events'

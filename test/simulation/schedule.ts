@@ -3,7 +3,13 @@ import { bare, served } from './acting.ts'
 import { audit, judgeCreated } from './audit.ts'
 import { createVirtualCaches } from './cache.ts'
 import { answerOf, type Change } from './changes.ts'
-import { type Clients, createClients, type Journal, type WriteRecord } from './clients.ts'
+import {
+  type Clients,
+  createClients,
+  type Journal,
+  mayHaveBeenEmpty,
+  type WriteRecord,
+} from './clients.ts'
 import { builds, type Cluster, createCluster, makeMember, times } from './cluster.ts'
 import { createCoverage } from './coverage.ts'
 import { disturb } from './harm.ts'
@@ -282,7 +288,10 @@ function operationOf(record: WriteRecord): Operation[] {
   const { id, action, tries } = record
   const first = tries[0]
   if (!first) return []
-  const answered = tries.find((one) => one.end === 'answered')
+  const answers = tries.filter((one) => one.end === 'answered')
+  // A refusal by an empty log binds no key: what the same request was answered otherwise is its answer.
+  const answered =
+    answers.find(({ outcome }) => outcome && !mayHaveBeenEmpty(outcome)) ?? answers[0]
   if (!answered && !tries.some((one) => isOpen(one.end))) return []
   return [
     {

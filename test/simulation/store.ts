@@ -90,7 +90,7 @@ export interface VirtualStore {
   readonly counts: Map<string, number>
   /** Calls that an actor waits for. */
   waitingOf(actor: Actor): readonly Call[]
-  /** Whether something that was sent may yet take effect. */
+  /** Whether nothing that was sent may yet take effect. */
   isQuiet(): boolean
   setWeather(weather: Weather): void
   /** What an operator, or a broken store, does behind everybody's back. */

@@ -23,7 +23,7 @@ export interface MutantOptions {
   jobs: number
   /** Milliseconds until a test is killed, unless its mutant says `# limit: <seconds>`; one that makes it hang is noticed too. */
   limitMs: number
-  /** A program of `dist` that has to fail with each of them, in place of the test that it names. */
+  /** A program of `dist` that has to say FAILED with each of them, and end with 1, in place of the test that it names. */
   program?: { file: string; words: readonly string[] }
   print(line: string): void
 }
@@ -181,7 +181,7 @@ async function runProgram(
   limitMs: number,
 ): Promise<Verdict> {
   const { exit, output } = await runNode(tree, file, words, limitMs)
-  return exit === 1
+  return exit === 1 && output.includes('FAILED')
     ? { red: true, output }
     : { red: false, reason: exit === 0 ? 'nothing was found' : `it ended with ${exit}` }
 }
