@@ -218,7 +218,8 @@ export function createObjects(
       return null
     })
     if (known) return known
-    await isInPacks(oid, ({ isDamaged }) => !isDamaged)
+    // One that knows it and cannot give it must not keep others from being asked.
+    await isInPacks(oid, ({ isLoaded, isDamaged }) => !(isLoaded && isDamaged))
     // A segment may have been rolled while the indexes were read.
     return (await readKnown(oid)) ?? recent.get(oid)?.object ?? null
   }
