@@ -192,6 +192,14 @@ function checkReach(
   }
 }
 
+/** The messages of all commits that requests of the log made: the ids of writes. */
+export function landed(log: Log): Set<string> {
+  const commits = log.entries.flatMap(({ transaction }) =>
+    transaction.requests.flatMap((request) => request.commits),
+  )
+  return new Set(commits.map((oid) => messageOf(log, oid)))
+}
+
 /** How often a write's commits stand in the log. */
 function effectsOf(log: Log, id: string): number {
   let effects = 0

@@ -1,6 +1,6 @@
 /** One schedule: a world made from a seed, lived through, healed, and judged. */
 import { bare, served } from './acting.ts'
-import { audit, judgeCreated } from './audit.ts'
+import { audit, judgeCreated, landed, readLog } from './audit.ts'
 import { createVirtualCaches } from './cache.ts'
 import { answerOf, type Change } from './changes.ts'
 import {
@@ -17,7 +17,7 @@ import { checkHistory, type Operation } from './linearizability.ts'
 import { createVirtualLock, type LockMode } from './lock.ts'
 import { make } from './make.ts'
 import { createReplicas, type Replica } from './replicas.ts'
-import { createVirtualStore, fairWeather } from './store.ts'
+import { createVirtualStore, fairWeather, type VirtualStore } from './store.ts'
 import { drawWeather, type Interruption } from './weather.ts'
 import { type Actor, createWorld } from './world.ts'
 
@@ -252,7 +252,7 @@ export async function runSchedule(
   const failures = [...journal.violations]
   if (error) failures.push(`it threw ${error instanceof Error ? error.stack : error}`)
   if (end !== 'done') failures.push(`it does not end: ${end}`)
-  failures.push(...judge(journal), ...audit(store, journal))
+  failures.push(...judge(store, journal), ...audit(store, journal))
   for (const some of [store.counts, replicas.counters, journal.counts])
     for (const [name, times] of some) count(name, times)
   const spilled = store.calls.filter(({ key }) => /^projects\/\w+\/packs\//.test(key))
@@ -265,12 +265,14 @@ export async function runSchedule(
 }
 
 /** Every project's history has to be linearizable. */
-function judge(journal: Journal): string[] {
+function judge(store: VirtualStore, journal: Journal): string[] {
   const failures: string[] = []
   const projects = new Set(journal.writes.map(({ project }) => project))
   for (const project of projects) {
     const writes = journal.writes.filter((record) => record.project === project)
-    const history = [...writes.flatMap(operationOf), ...(journal.reads.get(project) ?? [])]
+    const inLog = landed(readLog(store, project, () => {}))
+    const operations = writes.flatMap((write) => operationOf(write, inLog))
+    const history = [...operations, ...(journal.reads.get(project) ?? [])]
     const verdict = checkHistory(history)
     if (verdict.linearizable === false)
       failures.push(`${project} is not linearizable: ${verdict.explanation}`)
@@ -284,7 +286,11 @@ export function isOpen(end: WriteRecord['tries'][number]['end']): boolean {
   return end === 'gone' || end === 'outcome_unknown' || end === null
 }
 
-function operationOf(record: WriteRecord): Operation[] {
+/** Writes that make a commit if they change anything. */
+const committing: readonly Change['kind'][] = ['create', 'put', 'remove']
+
+/** @param inLog the writes that took effect: it tells of what nobody was told, so that the checker need not try both */
+function operationOf(record: WriteRecord, inLog: ReadonlySet<string>): Operation[] {
   const { id, action, tries } = record
   const first = tries[0]
   if (!first) return []
@@ -293,13 +299,15 @@ function operationOf(record: WriteRecord): Operation[] {
   const answered =
     answers.find(({ outcome }) => outcome && !mayHaveBeenEmpty(outcome)) ?? answers[0]
   if (!answered && !tries.some((one) => isOpen(one.end))) return []
+  const isTold = answered === undefined && committing.includes(action.kind)
+  if (isTold && !inLog.has(id)) return []
   return [
     {
       id,
       action,
       invokedAt: first.invokedAt,
       returnedAt: answered?.answeredAt ?? Number.POSITIVE_INFINITY,
-      answer: answered?.outcome ? answerOf(answered.outcome) : null,
+      answer: answered?.outcome ? answerOf(answered.outcome) : isTold ? 'done' : null,
     },
   ]
 }
