@@ -4,7 +4,6 @@ import { repositoryRoot } from '../support/programs.ts'
 
 /** Of `test/mutants`, those that it finds in a few seconds; see docs/proof.md for others. */
 const found: readonly [string, ...string[]] = [
-  'log-409-identical',
   'log-412-not-compared',
   'log-ambiguous-repeated',
   'log-answered-dropped',
