@@ -28,6 +28,35 @@ export function sleep(clock: Clock, delayMs: number): Promise<void> {
   })
 }
 
+/**
+ * Waits for work, at most so long; the work itself goes on, others may share it.
+ * @param tooLate gives the answer where it took longer, or throws one
+ */
+export function within<T>(
+  clock: Clock,
+  limitMs: number,
+  work: Promise<T>,
+  tooLate: () => T,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.schedule(limitMs, () => {
+      try {
+        resolve(tooLate())
+      } catch (error) {
+        reject(error)
+      }
+    })
+    const settle = (then: () => void) => {
+      cancel()
+      then()
+    }
+    work.then(
+      (value) => settle(() => resolve(value)),
+      (error) => settle(() => reject(error)),
+    )
+  })
+}
+
 const pauseFirstMs = 20
 const pauseMostMs = 1_000
 

@@ -10,7 +10,7 @@ import { listProjects } from './cluster/walk.ts'
 import type { Config, Environment } from './config.ts'
 import { sentence } from './errors.ts'
 import { createProgressLine } from './progress-line.ts'
-import { fromCopy, inWords, type Problem } from './repository/damage.ts'
+import { inWords, type Problem } from './repository/damage.ts'
 import { storeTimeoutMs } from './repository/environment.ts'
 import { insist } from './repository/insist.ts'
 import { projectKeys } from './repository/keys.ts'
@@ -18,7 +18,7 @@ import { listNames } from './repository/repositories.ts'
 import type { ProjectName } from './repository/repository.ts'
 import { type Verified, verifyProject } from './repository/verify.ts'
 import { parseProjectName } from './resources/names.ts'
-import { findStoreIdentity, storeIdentityKey } from './store/identity.ts'
+import { findStoreIdentity, storeIdentityKey, storeIdentityRemedy } from './store/identity.ts'
 import { type Store, StoreError } from './store/store.ts'
 import { systemClock, systemRandomness } from './system-clock.ts'
 import { fail, runOnce } from './verb.ts'
@@ -140,8 +140,6 @@ function tellProject(name: ProjectName, verified: Verified): void {
   for (const one of problems) process.stderr.write(`  ${inWords(one)}\n`)
 }
 
-const withoutIdentity = `${fromCopy}, else remove it: the next start makes another, and checkpoints and caches are made anew`
-
 /**
  * Verifies what belongs to no project: the store's identity and the cluster log. Announcements are written again every few seconds
  * by who made them.
@@ -158,7 +156,7 @@ export async function verifyStore(
     return { storeId: null, problems: log.problems }
   }
   const { storeId, problem } = identity
-  const told = { object: storeIdentityKey, problem, remedy: withoutIdentity }
+  const told = { object: storeIdentityKey, problem, remedy: storeIdentityRemedy }
   return { storeId, problems: [...(storeId === null ? [told] : []), ...log.problems] }
 }
 

@@ -1,5 +1,5 @@
 /** Repositories of a replica while the cluster converts: a project that is written to is converted first. */
-import type { Clock } from '../clock.ts'
+import { type Clock, within } from '../clock.ts'
 import type { Observer } from '../observe.ts'
 import type { ProjectName, Repositories, WriteRequest } from '../repository/repository.ts'
 import type { Conversions } from './convert.ts'
@@ -57,7 +57,7 @@ export function createConvertingRepositories(options: {
       })
       underWay.set(project, conversion)
     }
-    await atMost(clock, timeoutMs * share, conversion)
+    await within(clock, timeoutMs * share, conversion, () => {})
   }
 
   return {
@@ -70,15 +70,4 @@ export function createConvertingRepositories(options: {
       return repositories.write(project, { ...request, timeoutMs: Math.max(1, timeoutMs) })
     },
   }
-}
-
-/** Waits for work, but no longer than this; the work goes on. */
-function atMost(clock: Clock, limitMs: number, work: Promise<void>): Promise<void> {
-  return new Promise((resolve) => {
-    const cancel = clock.schedule(limitMs, resolve)
-    void work.finally(() => {
-      cancel()
-      resolve()
-    })
-  })
 }

@@ -1,5 +1,5 @@
 /** All projects of a replica: opens each when it is first asked for, and answers reads and writes of it. */
-import type { Clock, Randomness } from '../clock.ts'
+import { type Clock, type Randomness, within } from '../clock.ts'
 import { commitNotFound, isServiceError, ServiceError } from '../errors.ts'
 import type { Lock } from '../lock/lock.ts'
 import type { Observer } from '../observe.ts'
@@ -225,7 +225,10 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
   return {
     async read(name, work, read) {
       try {
-        return await within(options.clock, read.timeoutMs, readProject(name, work, read))
+        const { timeoutMs } = read
+        return await within(options.clock, timeoutMs, readProject(name, work, read), () => {
+          throw new ServiceError('store_unavailable', `no answer within ${timeoutMs} ms`)
+        })
       } catch (error) {
         throw readError(name, error)
       }
@@ -318,23 +321,6 @@ function createViews(log: Log): () => View {
     }
     return view
   }
-}
-
-/** Gives up on work after some time; the work itself goes on, others may share it. */
-function within<T>(clock: Clock, timeoutMs: number, work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const cancel = clock.schedule(timeoutMs, () => {
-      reject(new ServiceError('store_unavailable', `no answer within ${timeoutMs} ms`))
-    })
-    const settle = (then: () => void) => {
-      cancel()
-      then()
-    }
-    work.then(
-      (value) => settle(() => resolve(value)),
-      (error) => settle(() => reject(error)),
-    )
-  })
 }
 
 /** Whether the store was away, as against having said something. */

@@ -10,8 +10,8 @@ export interface StoreIdentity {
 }
 
 export const storeIdentityKey = 'store.json'
-/** It only tells caches and checkpoints of one store from those of another. */
-const remedy =
+/** What to do about one that is damaged: it only tells caches and checkpoints of one store from those of another. */
+export const storeIdentityRemedy =
   'bring it back from a copy of the bucket, or remove it: then checkpoints and caches are made anew'
 
 /** A store that says "taken" and then "absent" again and again is not one to go on with. */
@@ -68,6 +68,6 @@ function parseObject(text: string): Partial<Record<keyof StoreIdentity, unknown>
 
 function unreadable(sentence: string, cause?: unknown): StoreError {
   const reason = 'IdentityUnreadable'
-  const message = `${storeIdentityKey}: ${sentence}; ${remedy}`
+  const message = `${storeIdentityKey}: ${sentence}; ${storeIdentityRemedy}`
   return new StoreError(message, { definite: true, reason, cause })
 }

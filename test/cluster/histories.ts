@@ -12,6 +12,7 @@ import {
   tailsOf,
   times,
 } from '../simulation/cluster.ts'
+import { addAll, addTo } from '../simulation/counts.ts'
 import { createVirtualLock } from '../simulation/lock.ts'
 import { createReplicas, type Replica } from '../simulation/replicas.ts'
 import { createVirtualStore, fairWeather } from '../simulation/store.ts'
@@ -39,7 +40,7 @@ export async function playHistory(family: Family, seed: number): Promise<Verdict
   const chance = world.chance.fork()
   const failures: string[] = []
   const counts = new Map<string, number>()
-  const count = (name: string) => void counts.set(name, (counts.get(name) ?? 0) + 1)
+  const count = (name: string) => addTo(counts, name)
   const store = createVirtualStore(world, fairWeather(world))
   const lock = createVirtualLock(world, 'down')
   const names = ['a', 'b', 'c']
@@ -212,7 +213,7 @@ export async function playHistory(family: Family, seed: number): Promise<Verdict
     })
   const end = await world.run(() => isDone, 3_000_000)
   if (end !== 'done') failures.push(`the history does not end: ${end}`)
-  for (const [name, number] of replicas.counters) counts.set(name, (counts.get(name) ?? 0) + number)
+  addAll(counts, replicas.counters)
   return { failures, story: world.story, counts }
 }
 

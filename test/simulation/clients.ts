@@ -8,6 +8,7 @@ import type { Oid } from '../../src/git/objects.ts'
 import type { Outcome } from '../../src/repository/repository.ts'
 import type { Acting, ReadAnswer } from './acting.ts'
 import type { Change } from './changes.ts'
+import { addTo } from './counts.ts'
 import type { Answer, Operation } from './linearizability.ts'
 import type { Replica, Replicas } from './replicas.ts'
 import type { Chance, World } from './world.ts'
@@ -101,9 +102,7 @@ export function createClients(options: {
   let pauses = 0
   let busy = 0
 
-  function count(name: string): void {
-    journal.counts.set(name, (journal.counts.get(name) ?? 0) + 1)
-  }
+  const count = (name: string) => addTo(journal.counts, name)
 
   function newWrite(project: string, action: Change, keyed: boolean): WriteRecord {
     const record = { id: `w${++ids}`, project, action, keyed, tries: [] }

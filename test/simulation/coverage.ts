@@ -1,4 +1,5 @@
 /** Which fault met which step of the protocol: what a table of the runs tells, so that nobody has to believe that it was tried. */
+import { addTo, type Counts } from './counts.ts'
 import type { Call, VirtualStore } from './store.ts'
 import type { Interruption } from './weather.ts'
 
@@ -6,7 +7,7 @@ export interface Coverage {
   /** Notes that somebody was killed, held or suspended who waited for a call. */
   interrupted(how: Interruption, call: Call): void
   /** How often what met what: `step | fault`. */
-  met(store: VirtualStore): Map<string, number>
+  met(store: VirtualStore): Counts
 }
 
 /** Steps of the protocol, each a kind of call, and which of them a call is. */
@@ -49,11 +50,8 @@ export function stepOf(call: Call): string {
 
 /** Counts for one world. */
 export function createCoverage(): Coverage {
-  const met = new Map<string, number>()
-  const count = (step: string, fault: string) => {
-    const cell = `${step} | ${fault}`
-    met.set(cell, (met.get(cell) ?? 0) + 1)
-  }
+  const met: Counts = new Map()
+  const count = (step: string, fault: string) => addTo(met, `${step} | ${fault}`)
   return {
     interrupted: (how, call) => count(stepOf(call), how),
     met(store) {

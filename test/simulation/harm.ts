@@ -50,8 +50,7 @@ export function disturb(scenery: Scenery): () => Promise<void> {
         count('restarted without its cache')
       } else count('restarted with its cache')
       world.after(drawn.pick([1, 50, 2_000]), () => {
-        if (!over && !replicas.processes.some(({ name }) => name === replica.name))
-          replicas.restart(replica.name)
+        if (!over) replicas.ensure(replica.name)
       })
     }),
   )

@@ -12,30 +12,44 @@ import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
+import { addAll } from './counts.ts'
 import { describeCoverage, emptyCells } from './coverage.ts'
 import { runProtocolMutants } from './mutants.ts'
 import { runSchedule } from './schedule.ts'
 import { describeSchedule, shrink } from './shrink.ts'
-import { addAll, type Share, type Told } from './worker.ts'
+import type { Share, Told } from './worker.ts'
 
 const shareSize = 25
 const shrinkMs = 120_000
 const toldEveryMs = 30_000
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string' },
-    from: { type: 'string', default: '1' },
-    schedules: { type: 'string', default: '10000' },
-    minutes: { type: 'string' },
-    coverage: { type: 'boolean', default: false },
-    mutants: { type: 'boolean', default: false },
-    rotate: { type: 'string' },
-    // What finds a mutant needs no story.
-    brief: { type: 'boolean', default: false },
-  },
-})
+const options = {
+  seed: { type: 'string' },
+  from: { type: 'string', default: '1' },
+  schedules: { type: 'string', default: '10000' },
+  minutes: { type: 'string' },
+  coverage: { type: 'boolean', default: false },
+  mutants: { type: 'boolean', default: false },
+  rotate: { type: 'string' },
+  // What finds a mutant needs no story.
+  brief: { type: 'boolean', default: false },
+} as const
 
+/** Ends the program: it was called wrongly. */
+function wrong(problem: string): never {
+  console.error(`simulate: ${problem}`)
+  process.exit(2)
+}
+
+function valuesOf() {
+  try {
+    return parseArgs({ options }).values
+  } catch (error) {
+    return wrong((error as Error).message)
+  }
+}
+
+const values = valuesOf()
 process.exitCode = await main()
 
 async function main(): Promise<number> {
@@ -48,8 +62,7 @@ async function main(): Promise<number> {
 function whole(name: 'seed' | 'from' | 'schedules' | 'minutes' | 'rotate'): number {
   const value = Number(values[name])
   if (Number.isInteger(value) && value >= 0) return value
-  console.error(`--${name} takes a whole number, not ${values[name]}`)
-  process.exit(1)
+  return wrong(`--${name} takes a whole number, not ${values[name]}`)
 }
 
 /** Tells one schedule. */
@@ -75,7 +88,7 @@ async function campaign(): Promise<number> {
   const last = values.minutes === undefined ? from + whole('schedules') : Number.MAX_SAFE_INTEGER
   const startedAt = performance.now()
   const endsAt = values.minutes === undefined ? Infinity : startedAt + whole('minutes') * 60_000
-  const sum = { schedules: 0, events: 0, counts: new Map(), met: new Map() }
+  const sum = { schedules: 0, events: 0, met: new Map() }
   const failed: number[] = []
   let next = from
   let toldAt = startedAt
@@ -95,7 +108,6 @@ async function campaign(): Promise<number> {
       work(take, (told) => {
         sum.schedules += told.share.schedules
         sum.events += told.events
-        addAll(sum.counts, told.counts)
         addAll(sum.met, told.met)
         failed.push(...told.failed)
         if (performance.now() - toldAt < toldEveryMs) return

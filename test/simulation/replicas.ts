@@ -7,6 +7,7 @@ import type { Repositories } from '../../src/repository/repository.ts'
 import type { Resources } from '../../src/resources/resources.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { VirtualCaches } from './cache.ts'
+import { addTo } from './counts.ts'
 import type { VirtualLock } from './lock.ts'
 import type { Call, VirtualStore } from './store.ts'
 import type { Interruption } from './weather.ts'
@@ -58,6 +59,8 @@ export interface Replicas {
   kill(replica: Replica): void
   /** Starts a new process in its place, of the build that ran there before unless told. */
   restart(name: string, build?: number): Replica
+  /** Starts one there, unless one runs. */
+  ensure(name: string, build?: number): void
   /** Lets it end in peace: it takes no more requests. */
   stop(replica: Replica): void
   /** What a process of another kind is built from. */
@@ -97,9 +100,7 @@ export function createReplicas(options: {
   const chance = world.chance.fork()
   const started = new Map<string, Replica>()
 
-  function count(name: string, by = 1): void {
-    counters.set(name, (counters.get(name) ?? 0) + by)
-  }
+  const count = (name: string, by?: number) => addTo(counters, name, by)
 
   const observer: Observer = {
     ...silent,
@@ -193,6 +194,9 @@ export function createReplicas(options: {
       process.die()
     },
     restart: start,
+    ensure(name, build) {
+      if (!processes.has(name)) start(name, build)
+    },
     stop(replica) {
       world.tell(`${replica.actor.name} drains`)
       leave(replica as Process)

@@ -10,8 +10,10 @@ import {
   mayHaveBeenEmpty,
   type WriteRecord,
 } from './clients.ts'
-import { builds, type Cluster, createCluster, makeMember, times } from './cluster.ts'
+import { builds, type Cluster, createCluster, makeMember } from './cluster.ts'
+import { addAll, addTo, type Counts } from './counts.ts'
 import { createCoverage } from './coverage.ts'
+import { createEvolution, type Evolution } from './evolution.ts'
 import { disturb } from './harm.ts'
 import { checkHistory, type Operation } from './linearizability.ts'
 import { createVirtualLock, type LockMode } from './lock.ts'
@@ -30,13 +32,11 @@ export interface ScheduleResult {
   /** The same for the same seed, whenever it runs. */
   digest: string
   /** How often what was met. */
-  counts: Map<string, number>
+  counts: Counts
   /** How often which fault met which step of the protocol. */
-  met: Map<string, number>
+  met: Counts
 }
 
-/** The builds that replicas are of, for some time; then it goes one step up or down. */
-const rollouts: readonly (readonly number[])[] = [[1], [1, 2], [2], [2], [2], [2, 3], [3]]
 /** Worlds in which replicas are members of a cluster, and projects have stages. */
 const clusterShare = 0.1
 
@@ -71,10 +71,11 @@ export async function runSchedule(
   const mode = chance.pick<LockMode>(['exclusive', 'exclusive', 'generous', 'down', 'fickle'])
   const lock = createVirtualLock(world, mode)
   const caches = createVirtualCaches(world)
-  const counts = new Map<string, number>()
-  const count = (name: string, by = 1) => void counts.set(name, (counts.get(name) ?? 0) + by)
+  const counts: Counts = new Map()
+  const count = (name: string) => addTo(counts, name)
   const remember = (actor: Actor) => void actors.set(actor.name, actor)
   let cluster: Cluster | undefined
+  let evolution: Evolution | undefined
   const replicas = createReplicas({
     ...{ world, store, lock, names },
     make: isCluster ? makeMember(world, builds) : make,
@@ -86,13 +87,15 @@ export async function runSchedule(
   const acting = isCluster ? served : bare
   const clients = createClients({ world, replicas, acting, projects, files })
   const { journal } = clients
-  if (isCluster)
+  if (isCluster) {
+    const failed = (what: string) => void journal.violations.push(what)
     cluster = createCluster({
-      ...{ world, store, replicas, builds, count },
-      failed: (what) => void journal.violations.push(what),
+      ...{ world, store, replicas, builds, count, failed },
       onActor: remember,
       gone: () => [...actors.values()].filter(({ alive }) => !alive),
     })
+    evolution = createEvolution({ world, chance, cluster, replicas, actors, lastsMs, failed })
+  }
   world.tell(
     `seed ${seed}: replicas ${names}, projects ${projects}, files ${files}, lock ${mode}${isCluster ? ', a cluster' : ''}`,
   )
@@ -115,8 +118,7 @@ export async function runSchedule(
     }
     replicas.kill(replica)
     world.after(chance.pick([1, 50, 2_000]), () => {
-      if (!isHealing && !replicas.processes.some((one) => one.name === replica.name))
-        replicas.restart(replica.name)
+      if (!isHealing) replicas.ensure(replica.name)
     })
   }
 
@@ -135,7 +137,7 @@ export async function runSchedule(
     if (chance.happens(0.05) && replicas.running[0]) await fill(replicas.running[0])
     const many = chance.between(2, 6)
     const operations = Math.ceil(chance.between(12, 26) / many) * (isCluster ? 3 : 1)
-    const evolving = cluster && evolve(cluster)
+    const evolving = evolution?.evolve(() => isHealing)
     await Promise.all(Array.from({ length: many }, () => clients.run({ operations, thinkMs })))
     isHealing = true
     await evolving
@@ -149,61 +151,10 @@ export async function runSchedule(
     for (let i = 0; i < many && replica.actor.alive; i++) {
       // What a newer checkpoint took the place of goes an hour later.
       if (i === 210) await world.sleep(3_700_000)
-
       const action: Change = { kind: 'put', file: 'f', value: `filled ${i}` }
       const one = await clients.write(clients.newWrite('p', action, i % 10 === 0), replica, 5_000)
       if (one.end !== 'answered') return
     }
-  }
-
-  /** Builds are rolled out and back, and migrations run, both ways and at once. */
-  async function evolve({ migrate, newestBuild }: Cluster): Promise<void> {
-    const jobs: Promise<unknown>[] = []
-    let rollout = 0
-    for (let step = 1; !isHealing && world.nowMs() < lastsMs; step++) {
-      const fact = `cluster step ${step}`
-      const drawn = world.chanceOf(fact)
-      await world.sleep(drawn.fraction() * 20_000)
-      if (isHealing || !world.lets(fact)) continue
-      if (drawn.happens(0.2))
-        rollout = Math.max(0, Math.min(rollouts.length - 1, rollout + drawn.pick([-1, 1, 1])))
-      const wanted = rollouts[rollout] ?? []
-      const name = drawn.pick(names)
-      const there = replicas.processes.find((one) => one.name === name)
-      if (!there) replicas.restart(name, drawn.pick(wanted))
-      else if (!wanted.includes(there.build) || drawn.happens(0.2)) replicas.stop(there)
-      else if (drawn.happens(0.5)) {
-        const build = drawn.pick(wanted)
-        const kind = drawn.happens(0.2) ? 'expand' : 'to'
-        const format = drawn.pick([build, Math.max(1, build - 1)])
-        jobs.push(Promise.race([migrate(kind, build, format), world.sleep(lastsMs)]))
-      }
-    }
-    while (!isHealing) {
-      // Where everybody was out of range an operator goes back to a build that is not.
-      for (const name of names)
-        if (!replicas.processes.some((replica) => replica.name === name))
-          replicas.restart(name, newestBuild())
-      await world.sleep(20_000)
-    }
-    await Promise.all(jobs)
-  }
-
-  /** In a cluster everybody is replaced by the newest build that handles whatever is there. */
-  async function renew({ migrate, newestBuild, judgeWriters }: Cluster): Promise<void> {
-    for (const replica of replicas.processes) replicas.stop(replica)
-    for (const actor of actors.values()) if (/^(to|expand)/.test(actor.name)) actor.alive = false
-    await world.sleep(times.blocksMs + 1_000)
-    const build = newestBuild()
-    for (const name of names) replicas.restart(name, build)
-    for (let waits = 0; replicas.running.length < names.length && waits < 600; waits++)
-      await world.sleep(1_000)
-    if (replicas.running.length < names.length)
-      journal.violations.push(`only ${replicas.running.length} replicas are ready in the end`)
-    const format = Math.max(1, chance.pick([build, build - 1]))
-    const verdict = await migrate('to', build, format)
-    if (verdict !== 'done') journal.violations.push(`in the end \`to ${format}\` ends ${verdict}`)
-    judgeWriters()
   }
 
   /** After all troubles every replica reads and writes again, and all of them agree. */
@@ -211,11 +162,10 @@ export async function runSchedule(
     world.tell('the troubles are over')
     await quiet()
     store.setWeather(fairWeather(world))
-    for (const name of names)
-      if (!replicas.processes.some((replica) => replica.name === name)) replicas.restart(name)
+    for (const name of names) replicas.ensure(name)
     const awakeMs = Math.max(0, ...replicas.processes.map(({ actor }) => actor.heldUntilMs))
     await world.sleep(Math.max(0, awakeMs - world.nowMs()) + chance.pick([0, 1_000, 45_000]))
-    if (cluster) await renew(cluster)
+    await evolution?.renew()
     for (const replica of replicas.running)
       for (const project of projects) {
         const action: Change = { kind: 'put', file: 'f', value: `last of ${replica.name}` }
@@ -253,11 +203,10 @@ export async function runSchedule(
   if (error) failures.push(`it threw ${error instanceof Error ? error.stack : error}`)
   if (end !== 'done') failures.push(`it does not end: ${end}`)
   failures.push(...judge(store, journal), ...audit(store, journal))
-  for (const some of [store.counts, replicas.counters, journal.counts])
-    for (const [name, times] of some) count(name, times)
+  for (const some of [store.counts, replicas.counters, journal.counts]) addAll(counts, some)
   const spilled = store.calls.filter(({ key }) => /^projects\/\w+\/packs\//.test(key))
   counts.set('pack spilled', spilled.length)
-  for (const [name, times] of lock.counts) count(`lock ${name}`, times)
+  for (const [name, times] of lock.counts) addTo(counts, `lock ${name}`, times)
   for (const size of replicas.histograms.get('batch_requests') ?? []) count(`batch of ${size}`)
   if (isCluster) count('cluster')
   const { story, facts } = world

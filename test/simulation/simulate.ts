@@ -1,6 +1,7 @@
 /** The suite of many schedules. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { addAll } from './counts.ts'
 import { runSchedule } from './schedule.ts'
 
 /** What many schedules have to meet, or they prove less than they say. */
@@ -99,7 +100,7 @@ export function simulate(options: { title: string; first: number; schedules: num
         assert.unreachable(
           `SIMULATION_SEED=${now} node dist/test/simulation/simulation.test.js\n${result.failures.join('\n')}`,
         )
-      for (const [name, count] of result.counts) counts.set(name, (counts.get(name) ?? 0) + count)
+      addAll(counts, result.counts)
     }
     console.log(table(counts))
     if (schedules < enough) return
