@@ -157,10 +157,18 @@ function othersOf(world: World, key: string, kind: Kind): Buffer | undefined {
   if (same) return same
   const folder = place.slice(0, place.lastIndexOf('/') + 1)
   const end = key.slice(key.lastIndexOf('.'))
+  // A pack of nothing but the empty file is the same in both, and no damage.
   const isThere = (other: string) =>
-    other.startsWith(folder) && other.endsWith(end) && !other.slice(folder.length).includes('/')
+    other.startsWith(folder) &&
+    other.endsWith(end) &&
+    !other.slice(folder.length).includes('/') &&
+    !isEqual(world, other, key)
   const found = [...world.sound.keys()].find(isThere)
   return found === undefined || kind === 'index of a spilled pack'
     ? undefined
     : world.sound.get(found)
+}
+
+function isEqual({ sound }: World, one: string, other: string): boolean {
+  return sound.get(one)?.equals(sound.get(other) as Buffer) === true
 }
