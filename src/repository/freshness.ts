@@ -1,6 +1,7 @@
 /**
  * Shared freshness probes (etcd's ReadIndex): a read may only use a probe that started after the read arrived, so those that arrive
- * during a probe share the next one. A probe that is slow is hedged and no longer keeps the next from starting.
+ * during a probe share the next one. A probe that is slow is hedged and no longer keeps the next from starting. An entry that was
+ * created from here is as good as a probe that started with its creation: its slot was empty then.
  */
 import type { Clock } from '../clock.ts'
 import type { Observer } from '../observe.ts'
@@ -13,14 +14,20 @@ const hedgeAfterTimes = 3
 const togetherMs = 1_000
 
 export interface Freshness {
-  /** Resolves once a probe that starts after this call has been answered. @throws what the probe throws */
+  /** Resolves once the state is known of a moment after this call. @throws what the probe throws */
   fresh(): Promise<void>
+  /** Answers whoever came before a moment of the monotonic clock, milliseconds, of which the state is known without a probe. */
+  proven(atMs: number): void
+  /** Tells that such a moment is near: who comes from now on does not wait together with those before. */
+  part(): void
 }
 
 /** Readers that came together. */
 interface Group extends Deferred<void> {
   /** When the first of them came, milliseconds of the monotonic clock. */
   sinceMs: number
+  /** When the last of them came. */
+  untilMs: number
   cancelTimer: () => void
 }
 
@@ -42,6 +49,9 @@ export function createFreshness(options: {
   let usualMs = 1
   /** Who waits for the next probe, those who came first in front. */
   let waiting: Group[] = []
+  /** Who is answered by the probes that run; of each probe those who came together. */
+  const asking = new Set<readonly Group[]>()
+  let isParted = false
 
   const mayStart = () => running === lateProbes && running < probesAtOnce
 
@@ -50,6 +60,7 @@ export function createFreshness(options: {
     const late = createDeferred<void>()
     let isLate = false
     running++
+    asking.add(groups)
     observer.count('store_probes_total')
     const cancelTimer = clock.schedule(Math.max(hedgeAfterMs, hedgeAfterTimes * usualMs), () => {
       isLate = true
@@ -61,6 +72,7 @@ export function createFreshness(options: {
     const end = (settle: () => void) => {
       cancelTimer()
       running--
+      asking.delete(groups)
       if (isLate) lateProbes--
       observer.record('probe_seconds', (clock.monotonicMs() - startedMs) / 1000)
       // What arrived together with the answer shares the next probe, which is on its way while these readers are answered.
@@ -97,19 +109,35 @@ export function createFreshness(options: {
       waiting = waiting.filter(({ promise }) => promise !== readers.promise)
       readers.reject(options.tooLate())
     })
-    return { ...readers, cancelTimer, sinceMs }
+    return { ...readers, cancelTimer, sinceMs, untilMs: sinceMs }
   }
 
   return {
     fresh() {
       const nowMs = clock.monotonicMs()
       const newest = waiting.at(-1)
-      if (newest && nowMs - newest.sinceMs < togetherMs) return newest.promise
+      if (newest && !isParted && nowMs - newest.sinceMs < togetherMs) {
+        newest.untilMs = nowMs
+        return newest.promise
+      }
+      isParted = false
       const group = createGroup(nowMs)
       waiting.push(group)
       // What else arrives in this turn of the event loop shares the probe.
       if (!newest) clock.soon(startNext)
       return group.promise
+    },
+    proven(atMs) {
+      const isBefore = ({ untilMs }: Group) => untilMs < atMs
+      for (const group of [...asking].flat().filter(isBefore)) group.resolve()
+      for (const group of waiting.filter(isBefore)) {
+        group.cancelTimer()
+        group.resolve()
+      }
+      waiting = waiting.filter((group) => !isBefore(group))
+    },
+    part() {
+      isParted = true
     },
   }
 }

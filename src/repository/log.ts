@@ -207,7 +207,9 @@ export function createLog(options: {
     const finished = new AbortController()
     let isHedged = false
     const byGet = async () => {
-      for (const slots of slotsBeforeList) {
+      const [first, more] = slotsBeforeList
+      // What is being created here may well be found: the slot behind it is looked at in the same turn.
+      for (const slots of [expected ? first + 1 : first, more]) {
         const next = snapshot.seq + 1
         const options = { timeoutMs: storeTimeoutMs, signal: finished.signal }
         const seqs = Array.from({ length: slots }, (_, at) => next + at)
@@ -457,6 +459,7 @@ export function createLog(options: {
       await watch()
     },
     expect(entry, spilled) {
+      freshness.part()
       const one = { entry, spilled }
       expected = one
       return () => {
@@ -467,6 +470,8 @@ export function createLog(options: {
       ownHashes.add(entry.hash)
       take(entry, created.etag, spilled)
       markProven(created.started)
+      // Its slot was empty when that began: for whoever came before, this state is the newest.
+      freshness.proven(created.started.monotonicMs)
     },
     async lost(seq, object) {
       await guarded(async () => take(decodeEntry(seq, object.body), object.etag))

@@ -1,6 +1,6 @@
 /** Section 5 of docs/design.md: how fresh a read is. */
 import * as assert from 'uvu/assert'
-import { courses, slot } from '../simulation/scene.ts'
+import { courses, type Scene, slot } from '../simulation/scene.ts'
 import { begin, create, drop, fails, gets, put, rulesOf } from './rules.ts'
 
 const { rule, run } = rulesOf('how fresh a read is')
@@ -24,6 +24,70 @@ rule('reads that arrive during a probe share the next one', async (scene) => {
   for (let i = 0; i < 50; i++) reads.push(scene.read('b', 'f'))
   for (const { value } of await Promise.all(reads)) assert.is(value, '= 1')
   assert.is(gets(scene, 3, 'b') - before, 2)
+})
+
+/** Replica a can ask for slot 3 no more: three probes are on their way, and will not be answered. */
+async function silenceProbes(scene: Scene): Promise<Promise<unknown>[]> {
+  scene.always({ replica: 'a', operation: 'get', key: slot(3) }, courses.hangs())
+  scene.always({ replica: 'a', operation: 'list' }, courses.hangs())
+  const reads: Promise<unknown>[] = []
+  for (let n = 0; n < 3; n++) {
+    reads.push(scene.read('a', 'f'))
+    await scene.sleep(40)
+  }
+  return reads
+}
+
+rule('what a replica creates answers those who asked it before', async (scene) => {
+  await begin(scene)
+  const reads = await silenceProbes(scene)
+  const startedMs = scene.world.nowMs()
+  reads.push(scene.read('a', 'f'))
+  await scene.sleep(5)
+  scene.next({ replica: 'a', operation: 'create', key: slot(3) }, courses.slowAnswer(10))
+  const writing = scene.write('a', 'w3', put('f', '3'))
+  await scene.called({ replica: 'a', operation: 'create', key: slot(3) })
+  await scene.sleep(1)
+  // Who asks now is answered by another; those before are not kept waiting with them.
+  const late = scene.read('a', 'f')
+  for (const { value, proof } of (await Promise.all(reads)) as Awaited<typeof late>[]) {
+    assert.equal([value, proof.stale], ['= 3', false])
+  }
+  assert.ok(scene.world.nowMs() - startedMs < 50, `${scene.world.nowMs() - startedMs} ms`)
+  await writing
+  scene.calm()
+  assert.is((await late).value, '= 3')
+})
+
+rule('what a replica creates answers nobody who asked after its creation began', async (scene) => {
+  await begin(scene)
+  const reads = await silenceProbes(scene)
+  scene.next({ replica: 'a', operation: 'create', key: slot(3) }, courses.refused())
+  scene.next({ replica: 'a', operation: 'create', key: slot(3) }, courses.slowAnswer(15))
+  const writing = scene.write('a', 'w3', put('f', '3'))
+  await scene.called({ replica: 'a', operation: 'create', key: slot(3) })
+  // It will be sent again: who asks before that, and who asks after it, wait together.
+  await scene.sleep(2)
+  reads.push(scene.read('a', 'f'))
+  await scene.called({ replica: 'a', operation: 'create', key: slot(3) })
+  await scene.sleep(2)
+  await scene.write('b', 'w4', put('f', '4'))
+  const late = scene.read('a', 'f')
+  await writing
+  scene.calm()
+  assert.is((await late).value, '= 4')
+  await Promise.all(reads)
+})
+
+rule('a probe beside a creation looks at once behind what it may find', async (scene) => {
+  await begin(scene)
+  scene.next({ replica: 'a', operation: 'create', key: slot(3) }, courses.slowAnswer(15))
+  const writing = scene.write('a', 'w3', put('f', '3'))
+  await scene.called({ replica: 'a', operation: 'create', key: slot(3) })
+  await scene.sleep(2)
+  assert.is((await scene.read('a', 'f')).value, '= 3')
+  assert.equal([gets(scene, 4, 'a'), gets(scene, 5, 'a')], [1, 0])
+  await writing
 })
 
 rule('a probe that is slow is hedged by LIST', async (scene) => {
