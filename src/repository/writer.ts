@@ -4,7 +4,7 @@
  * An answer that may be wrong is never given. An attempt whose answer was lost is repeated, byte for byte, until the slot itself tells
  * whose it is; a request that was answered is dropped from every later evaluation.
  */
-import { type Clock, createPauses, sleep } from '../clock.ts'
+import { type Clock, createPauses, sleep, within } from '../clock.ts'
 import { isServiceError, ServiceError } from '../errors.ts'
 import { type StoredObject, StoreError } from '../store/store.ts'
 import { type BatchRequest, type Plan, planBatch } from './batch.ts'
@@ -25,6 +25,11 @@ const lockSkipMs = 10_000
 const lockHoldMs = 50
 /** So long a lock that others want is kept for clients that were just answered, and will be back. */
 const lingerMs = 3
+/** As long as half a create takes those are waited for whom the last one answered, for a whole one is saved if they come; at most so long. */
+const gatherShare = 0.5
+const gatherMostMs = 50
+/** So many together are enough. */
+const gatherUpTo = 16
 /** Whoever has not looked for so long may have far to go. */
 const farBehindMs = 1_000
 /** After losing a slot a writer looks before it creates, for so long. */
@@ -71,6 +76,13 @@ export function createWriter(options: {
   let skipLockUntilMs = 0
   let rivalUntilMs = 0
   let held: HeldLock | null = null
+  /** How many were answered with the last batch, or waited then. */
+  let company = 0
+  /** How long the last create took. */
+  let createMs = 0
+  /** Until then it is worth a wait that they come back. */
+  let backUntilMs = 0
+  let onQueued = () => {}
 
   const enqueue = (request: WriteRequest): Promise<Outcome> => {
     const { promise, resolve, reject } = createDeferred<Outcome>()
@@ -100,6 +112,7 @@ export function createWriter(options: {
       if (at >= 0) queue.splice(at, 1)
     })
     queue.push(waiting)
+    onQueued()
     if (!isRunning) void run()
     return promise
   }
@@ -139,10 +152,13 @@ export function createWriter(options: {
       while (queue.length > 0) {
         if (held === null) await comeCloser()
         held ??= await takeLock()
+        await gather()
         const batch = take()
         busy = batch.length
         await commit(batch)
         busy = 0
+        company = Math.min(batch.length + queue.length, gatherUpTo)
+        backUntilMs = clock.monotonicMs() + Math.min(gatherMostMs, createMs * gatherShare)
         await keepOrGiveBack()
       }
     } finally {
@@ -150,6 +166,20 @@ export function createWriter(options: {
       isRunning = false
       await giveBack()
     }
+  }
+
+  /** Waits for clients that were just answered and will be back: with those who wait already they need one entry, not two. */
+  const gather = async () => {
+    const limitMs = backUntilMs - clock.monotonicMs()
+    if (queue.length >= company || limitMs <= 0) return
+    const { promise, resolve } = createDeferred<void>()
+    onQueued = () => {
+      if (queue.length >= company) resolve()
+    }
+    await within(clock, limitMs, promise, () => {})
+    // In a busy process the time is over before what has arrived was looked at.
+    if (queue.length < company) await rest()
+    onQueued = () => {}
   }
 
   /** Keeps a lock that others want for some batches, and a moment for clients that were just answered. */
@@ -383,6 +413,7 @@ export function createWriter(options: {
   const win = (plan: Plan<Waiting>, etag: string, started: Moment): true => {
     const entry = plan.entry as NonNullable<typeof plan.entry>
     observer.record('entry_bytes', entry.bytes.length)
+    createMs = clock.monotonicMs() - started.monotonicMs
     // Who holds the lock has seen what the holder before it wrote, and nobody writes now.
     if (held) rivalUntilMs = 0
     log.won(entry, { etag, started }, plan.spilled)

@@ -1,6 +1,6 @@
 /** Section 4 of docs/design.md: how a slot is won, and what a writer may say of it. */
 import * as assert from 'uvu/assert'
-import { courses, slot } from '../simulation/scene.ts'
+import { courses, type Scene, slot } from '../simulation/scene.ts'
 import { begin, creates, effects, fails, put, remove, rulesOf, transactionIdOf } from './rules.ts'
 
 const { rule, run } = rulesOf('how a slot is won')
@@ -18,6 +18,43 @@ rule(
     assert.is((await scene.read('b', 'f')).value, '= w29')
   },
 )
+
+/** Clients that write one thing after the other, each to its own file. @returns how long each write took, milliseconds */
+function writeInTurn(scene: Scene, clients: number, times: number): Promise<number[]> {
+  const all = Array.from({ length: clients }, async (_, client) => {
+    const tookMs: number[] = []
+    // Never all at the same time to begin with.
+    await scene.sleep(client)
+    for (let n = 0; n < times; n++) {
+      const startedMs = scene.world.nowMs()
+      await scene.write('a', `w${client}.${n}`, put(`f${client}`, `${n}`))
+      tookMs.push(scene.world.nowMs() - startedMs)
+      await scene.sleep(2)
+    }
+    return tookMs
+  })
+  return Promise.all(all).then((tookMs) => tookMs.flat())
+}
+
+rule('clients that were answered together are waited for, and travel together', async (scene) => {
+  await begin(scene)
+  scene.always({ operation: 'create' }, courses.slowAnswer(8))
+  await writeInTurn(scene, 4, 20)
+  const entries = scene.log().entries.length - 2
+  assert.ok(entries <= 25, `${entries} entries for 80 writes`)
+})
+
+rule('nobody waits long for one who does not come back, nor who is alone', async (scene) => {
+  await begin(scene)
+  const alone = await writeInTurn(scene, 1, 5)
+  const usualMs = Math.max(...alone)
+  await writeInTurn(scene, 4, 5)
+  await scene.sleep(200)
+  assert.ok(Math.max(...(await writeInTurn(scene, 1, 5))) <= usualMs)
+  const [left] = await Promise.all([writeInTurn(scene, 1, 5), writeInTurn(scene, 3, 1)])
+  // What is under way when a write comes, half of a create, and its own.
+  assert.ok(Math.max(...(left as number[])) <= 2.6 * usualMs, `${left} ms, alone ${alone} ms`)
+})
 
 rule('a request whose evaluation throws fails alone', async (scene) => {
   await begin(scene)
