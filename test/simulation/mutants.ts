@@ -4,7 +4,9 @@ import { repositoryRoot } from '../support/programs.ts'
 
 /** Of `test/mutants`, those that it finds in a few seconds; see docs/proof.md for others. */
 const found: readonly [string, ...string[]] = [
+  'log-409-identical',
   'log-412-not-compared',
+  'log-ambiguous-remembered',
   'log-ambiguous-repeated',
   'log-answered-dropped',
   'log-creates-alone',
@@ -20,6 +22,7 @@ const found: readonly [string, ...string[]] = [
   'log-open-proof',
   'log-own-bytes-win',
   'log-pack-acknowledged',
+  'log-probe-started-after',
   'log-revive-incarnation',
 ]
 

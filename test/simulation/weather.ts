@@ -57,6 +57,11 @@ const listTroubles: Record<string, Trouble> = {
   },
 }
 
+/** After these nobody knows whether it took effect. */
+const leavesOpen = new Set(['lost', 'answer lost', 'late', 'error before', 'error after'])
+/** What a create may be told when it is sent again, which proves nothing of the first. */
+const refusals = ['conflict', 'refused'] as const
+
 interface Outage {
   replica: string | null
   fromMs: number
@@ -79,6 +84,7 @@ export function drawWeather(
   const chance = world.chance.fork()
   const severity = chance.pick([0, 0.03, 0.1, 0.3])
   const base = chance.pick([0.3, 1, 4])
+  const refusing = chance.pick([0, 0, 0.7])
   const interrupting = interrupt ? chance.pick([0, 0, 0, 0, 0.005, 0.02]) : 0
   const kinds = {
     create: some(createTroubles, chance),
@@ -91,6 +97,8 @@ export function drawWeather(
     drawOutage(chance, replicas, lastsMs),
   ).filter((outage, at) => world.lets(`outage ${at + 1}: ${describeOutage(outage)}`))
   const met = new Map<string, number>()
+  /** Creates whose last attempt left open whether it took effect. */
+  const open = new Set<string>()
   return (call) => {
     // Drawn by what the call is, so that a schedule with less trouble keeps what is left of it.
     const name = `${call.replica} ${call.operation} ${shortKey(call.key)}`
@@ -108,9 +116,16 @@ export function drawWeather(
     }
     const troubles = kinds[call.operation]
     const isCalm = world.nowMs() > 2 * lastsMs
+    if (open.delete(name) && drawn.happens(refusing)) {
+      const refusal = (createTroubles[drawn.pick(refusals)] as Trouble)(call, drawn, effect)
+      if (world.lets(`${label}: ${refusal.name} after that`)) return refusal
+    }
     if (troubles.length > 0 && drawn.happens(severity) && !isCalm) {
       const trouble = drawn.pick(troubles)(call, drawn, effect)
-      if (world.lets(`${label}: ${trouble.name}`)) return trouble
+      if (world.lets(`${label}: ${trouble.name}`)) {
+        if (call.operation === 'create' && leavesOpen.has(trouble.name)) open.add(name)
+        return trouble
+      }
     }
     return course('ok', [effect], effect + base * drawn.fraction(), 'first')
   }
