@@ -106,7 +106,7 @@ export interface Cluster {
    * @returns its verdict, or `failed`
    */
   migrate(kind: 'expand' | 'to', build: number, format: number): Promise<string>
-  /** The newest build that handles every format that is there. */
+  /** The newest build that handles every format that is there, or proposed. */
   newestBuild(): number
   /** Notes it where a build has become ready that cannot handle what may be there. */
   judgeReady(replica: Replica): void
@@ -187,7 +187,10 @@ export function createCluster(options: {
     },
     newestBuild() {
       // Where nobody was ever expanded the log does not tell what projects have.
-      const present = [...stateOf(store).formats, ...tailsOf(store).values()]
+      const { formats, proposed } = stateOf(store)
+      const present = [...formats, ...tailsOf(store).values()]
+      // Whatever becomes of it, who cannot handle it is not ready meanwhile.
+      if (proposed) present.push(proposed.format)
       const fit = Object.keys(builds)
         .map(Number)
         .filter((build) => handlesAll(build, present))
