@@ -43,17 +43,27 @@ const scenarios = [
   idle,
   start,
 ]
+interface Plan {
+  effort: Effort
+  runs: number
+}
+
 const load = { sliceSeconds: 4, warmUpSeconds: 2, rounds: 2 }
-const full: Effort = {
-  ...load,
-  ...{ samples: 4_000, starts: 5, entries: 10_000, projects: 1_000, bystanders: 10_000 },
+const sizes = { samples: 4_000, starts: 5, entries: 10_000, projects: 1_000, bystanders: 10_000 }
+const full: Plan = { effort: { ...load, ...sizes }, runs: 3 }
+/** On a slow store what is done one after the other takes ten times as long, and nothing is judged. */
+const slowed: Plan = {
+  effort: { ...load, ...sizes, samples: 400, projects: 100, bystanders: 1_000 },
+  runs: 1,
 }
 const shortLoad = { sliceSeconds: 1, warmUpSeconds: 1, rounds: 1 }
-const quick: Effort = {
-  ...shortLoad,
-  ...{ samples: 100, starts: 2, entries: 300, projects: 20, bystanders: 100 },
+const quick: Plan = {
+  effort: {
+    ...shortLoad,
+    ...{ samples: 100, starts: 2, entries: 300, projects: 20, bystanders: 100 },
+  },
+  runs: 1,
 }
-const fullRuns = 3
 
 /** Runs what is asked for. @returns the exit code */
 async function main(): Promise<number> {
@@ -70,7 +80,7 @@ async function main(): Promise<number> {
   try {
     if (flags.peers) return await comparePeers(flags.quick)
     if (flags.profile) {
-      const seconds = flags.quick ? quick.sliceSeconds : 3 * full.sliceSeconds
+      const seconds = flags.quick ? quick.effort.sliceSeconds : 3 * full.effort.sliceSeconds
       await inPlace({ minio }, (place) => profile(place, seconds))
       return 0
     }
@@ -121,12 +131,14 @@ function readFlags(): Flags | undefined {
 }
 
 async function measureAll(on: StoreOptions, flags: Flags): Promise<Result[]> {
+  const plan = flags.quick ? quick : flags.delayMs > 0 ? slowed : full
   const results: Result[] = []
   for (const scenario of scenarios) {
     const asked = scenario.rows.filter((name) => flags.rows.includes(name))
     if (asked.length === 0) continue
-    const once = (effort: Effort) => inPlace(on, (place) => scenario.run(place, effort))
-    const outcome = await repeat(once, flags.quick)
+    const outcome = await repeat(plan, (effort) =>
+      inPlace(on, (place) => scenario.run(place, effort)),
+    )
     for (const name of asked) {
       const result = resultOf(name, outcome)
       results.push(result)
@@ -147,7 +159,7 @@ async function inPlace<T>(on: StoreOptions, work: (place: Place) => Promise<T>):
 
 /** @returns the exit code */
 async function comparePeers(isQuick: boolean): Promise<number> {
-  const outcome = await repeat<PeerRun>(runPeers, isQuick)
+  const outcome = await repeat<PeerRun>(isQuick ? quick : full, runPeers)
   const results = judgePeers(outcome, new Date().toISOString())
   if (outcome.error === undefined) {
     const report = makePeerReport(outcome.runs, results)
@@ -168,14 +180,12 @@ interface Outcome<Run> {
 }
 
 async function repeat<Run>(
+  plan: Plan,
   once: (effort: Effort) => Promise<Run>,
-  isQuick: boolean,
 ): Promise<Outcome<Run>> {
   const runs: Run[] = []
   try {
-    for (let run = 0; run < (isQuick ? 1 : fullRuns); run++) {
-      runs.push(await once(isQuick ? quick : full))
-    }
+    while (runs.length < plan.runs) runs.push(await once(plan.effort))
     return { runs }
   } catch (error) {
     return { runs, error: sentenceOf(error) }
