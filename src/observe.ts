@@ -158,6 +158,10 @@ export const histograms = {
 export const gauges = {
   lock_up: { help: '1 while enough lock servers answer, else 0; absent without any.' },
   stopped_projects: { help: 'Projects that are stopped because their log is not what it was.' },
+  open_projects: { help: 'Projects that are open in memory.' },
+  open_projects_bytes: {
+    help: 'What open projects take in memory, about, beside the objects that they share.',
+  },
   queued_writes: { help: 'Writes that wait for their batch, all projects together.' },
   ready: { help: '1 while /readyz answers 200, else 0.' },
   event_loop_delay_seconds: {

@@ -83,6 +83,11 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
     return project
   }
 
+  const tellMemory = () => {
+    observer.set('open_projects', projects.size)
+    observer.set('open_projects_bytes', weightBytes)
+  }
+
   const stopped = () =>
     [...projects].flatMap(([project, { log }]) =>
       log.stopped ? [{ project, ...log.stopped }] : [],
@@ -107,8 +112,10 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
 
   const weigh = (project: Project) => {
     const now = projectWeightBytes + project.log.objects.weightBytes
+    if (now === project.weightBytes) return
     weightBytes += now - project.weightBytes
     project.weightBytes = now
+    tellMemory()
   }
 
   /** Leaves a project to the bucket and the cache folder, as a restart does; not one that is in use, or is stopped. */
@@ -118,6 +125,7 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
     log.close()
     projects.delete(name)
     weightBytes -= project.weightBytes
+    tellMemory()
   }
 
   const requireReadable = (name: ProjectName, { log }: Project) => {

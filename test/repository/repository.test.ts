@@ -5,6 +5,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 
 import type { Oid } from '../../src/git/objects.ts'
+import { silent } from '../../src/observe.ts'
 import { prepareBlobs } from '../../src/repository/draft.ts'
 import type { EntryObject } from '../../src/repository/entry.ts'
 import type { Draft } from '../../src/repository/repository.ts'
@@ -134,7 +135,12 @@ test('idle projects leave memory, and come back as they were', async ({ bench })
     await bench.repositories.write(name, putFile('a', `${at} ${'x'.repeat(20_000)}`))
   }
   // Each takes some 40 KiB, and 640 KiB are for all.
-  const small = bench.another({ memoryMaxBytes: 640 * 1024 })
+  const told = new Map<string, number>()
+  const observer = {
+    ...silent,
+    set: (name: string, value: number) => void told.set(name, value),
+  }
+  const small = bench.another({ memoryMaxBytes: 640 * 1024, observer })
   for (let round = 0; round < 2; round++) {
     for (const [at, name] of names.entries()) {
       const { value } = await small.read(name, (view) => fileOf(view, 'a'), soon)
@@ -143,6 +149,9 @@ test('idle projects leave memory, and come back as they were', async ({ bench })
     const open = small.recent()
     assert.ok(open.length >= 8 && open.length <= 20, `${open.length} are open`)
     assert.equal(open, names.slice(-open.length).reverse())
+    assert.is(told.get('open_projects'), open.length)
+    const bytes = told.get('open_projects_bytes') ?? 0
+    assert.ok(bytes > open.length * 20_000 && bytes <= 640 * 1024, `${bytes} bytes`)
   }
   assert.is((await small.write(names[0] as never, putFile('a', 'changed'))).status, 200)
   assert.is(

@@ -6,8 +6,6 @@ import type { MakeReplica, Parts } from './replicas.ts'
 
 export const committer = { name: 'Service', email: 'service@example.org' }
 
-const memoryMaxBytes = 4 * 1024 * 1024
-
 /** What a build is, and how its replicas are set. */
 export interface Settings {
   build: string
@@ -21,7 +19,6 @@ export function repositoriesOf(parts: Parts, settings: Settings) {
   return createRepositories({
     ...parts,
     storeId: 'virtual',
-    memoryMaxBytes,
     settings: { staleReadsMaxSeconds: 300, ...settings, committer },
     unfit: () => null,
   })

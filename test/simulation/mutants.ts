@@ -11,6 +11,7 @@ const found: readonly [string, ...string[]] = [
   'log-answered-dropped',
   'log-creates-alone',
   'log-expected-compared',
+  'log-idle-projects',
   'log-key-found',
   'log-key-in-batch',
   'log-keyed-recorded',

@@ -1,7 +1,7 @@
 /** Replicas of the service in a world: started, killed with -9, held back, started again with or without what they kept. */
 import type { Clock, Randomness } from '../../src/clock.ts'
 import type { Lock } from '../../src/lock/lock.ts'
-import { type Observer, silent } from '../../src/observe.ts'
+import { type GaugeName, type Observer, silent } from '../../src/observe.ts'
 import type { PackCache } from '../../src/repository/cache.ts'
 import type { Repositories } from '../../src/repository/repository.ts'
 import type { Resources } from '../../src/resources/resources.ts'
@@ -24,6 +24,8 @@ export interface Parts {
   observer: Observer
   /** Where a world has cache folders. */
   cache: PackCache | null
+  /** Of objects at hand, and as much again of open projects. */
+  memoryMaxBytes: number
 }
 
 /** What a process does once it runs. */
@@ -68,6 +70,8 @@ export interface Replicas {
   /** Stops it for a while; its clocks go on, or (`suspend`) only the wall clock does. */
   hold(replica: Replica, forMs: number, suspend: boolean): void
   closeAll(): Promise<void>
+  /** What a replica told last of itself. */
+  gauge(replica: Replica, name: GaugeName): number
   /** What all of them told their observers: counters summed, histograms as lists. */
   readonly counters: Map<string, number>
   readonly histograms: Map<string, number[]>
@@ -84,6 +88,8 @@ export function createReplicas(options: {
   lock: VirtualLock
   make: MakeReplica
   names: string[]
+  /** 4 MiB unless told. */
+  memoryMaxBytes?: number
   caches?: VirtualCaches
   /** Told of each process that begins. */
   onStarted?: (replica: Replica) => void
@@ -92,11 +98,13 @@ export function createReplicas(options: {
   /** Told of each call that somebody waited for who was killed, held or suspended. */
   onInterrupted?: (how: Interruption, call: Call) => void
 }): Replicas {
-  const { world, store, lock, make, names, caches } = options
+  const { world, store, lock, make, names, caches, memoryMaxBytes = 4 * 1024 * 1024 } = options
   const processes = new Map<string, Process>()
   const builds = new Map<string, number>()
   const counters = new Map<string, number>()
   const histograms = new Map<string, number[]>()
+  /** By process and name. */
+  const gauges = new Map<string, number>()
   const chance = world.chance.fork()
   const started = new Map<string, Replica>()
 
@@ -122,8 +130,12 @@ export function createReplicas(options: {
     lock: lock.of(actor),
     clock: world.clockOf(actor),
     random: createRandomness(world.chanceOf(actor.name)),
-    observer,
+    observer: {
+      ...observer,
+      set: (name, value) => void gauges.set(`${actor.name} ${name}`, value),
+    },
     cache: null,
+    memoryMaxBytes,
   })
 
   function start(name: string, build = builds.get(name) ?? 1): Replica {
@@ -213,6 +225,7 @@ export function createReplicas(options: {
     async closeAll() {
       for (const { repositories } of processes.values()) await repositories.close()
     },
+    gauge: ({ actor }, name) => gauges.get(`${actor.name} ${name}`) ?? 0,
     counters,
     histograms,
   }

@@ -39,6 +39,8 @@ export interface ScheduleResult {
 
 /** Worlds in which replicas are members of a cluster, and projects have stages. */
 const clusterShare = 0.1
+/** What the least project takes. */
+const emptyProjectBytes = 16 * 1024
 
 /**
  * Lives through one schedule.
@@ -71,6 +73,8 @@ export async function runSchedule(
   const mode = chance.pick<LockMode>(['exclusive', 'exclusive', 'generous', 'down', 'fickle'])
   const lock = createVirtualLock(world, mode)
   const caches = createVirtualCaches(world)
+  // Of some nothing stays at hand, and one project at the most.
+  const memoryMaxBytes = chance.pick([4 * 1024 * 1024, 4 * 1024 * 1024, 100 * 1024, 1])
   const counts: Counts = new Map()
   const count = (name: string) => addTo(counts, name)
   const remember = (actor: Actor) => void actors.set(actor.name, actor)
@@ -80,6 +84,7 @@ export async function runSchedule(
     ...{ world, store, lock, names },
     make: isCluster ? makeMember(world, builds) : make,
     ...(chance.happens(0.5) && { caches }),
+    memoryMaxBytes,
     onStarted: ({ actor }) => remember(actor),
     onReady: (replica) => cluster?.judgeReady(replica),
     onInterrupted: coverage.interrupted,
@@ -183,6 +188,19 @@ export async function runSchedule(
     for (const replica of replicas.running)
       for (const { project, reason } of replica.repositories.stopped())
         journal.violations.push(`${replica.name} stopped ${project}: ${reason}`)
+    for (const replica of replicas.running) judgeMemory(replica)
+  }
+
+  /** Nobody asks for anything: only the project that was asked for last may stay in spite of the memory that there is. */
+  function judgeMemory(replica: Replica): void {
+    const open = replicas.gauge(replica, 'open_projects')
+    const bytes = replicas.gauge(replica, 'open_projects_bytes')
+    const told = `${replica.name} has ${open} projects open, of ${bytes} bytes`
+    if (open > 1 && bytes > memoryMaxBytes)
+      journal.violations.push(`${told}, and may have ${memoryMaxBytes}`)
+    // More was given back than was taken.
+    if (bytes < open * emptyProjectBytes) journal.violations.push(told)
+    if (open < projects.length) count('project forgotten')
   }
 
   /** The second time nothing is left of what began in the troubles. */
