@@ -52,7 +52,7 @@ export function createVirtualCaches(world: World): VirtualCaches {
         soon(actor, () =>
           [...files.keys()]
             .filter((key) => key.startsWith(`${project}/entries/`))
-            .map((key) => Number(key.split('/').at(-1)))
+            .map((key) => Number(nameOf(key)))
             .sort((a, b) => a - b),
         ),
     }
@@ -68,7 +68,9 @@ export function createVirtualCaches(world: World): VirtualCaches {
       const files = filesOf(name)
       if (files.size === 0) return null
       const [key, bytes] = by.pick([...files])
-      const [how, damaged] = damage(bytes, [...files.values()], by)
+      // Another project's entry under its own number would be evidence of a lost one: nothing in it says whose it is.
+      const others = [...files].filter(([other]) => nameOf(other) !== nameOf(key))
+      const [how, damaged] = damage(bytes, [bytes, ...others.map(([, held]) => held)], by)
       if (damaged === null) files.delete(key)
       else files.set(key, damaged)
       return `${key} ${how}`
@@ -95,6 +97,10 @@ export function damage(
   const at = chance.between(0, Math.max(0, bytes.length - 1))
   if (bytes.length > 0) flipped[at] = (flipped[at] as number) ^ (1 << chance.between(0, 7))
   return [how, flipped]
+}
+
+function nameOf(key: string): string | undefined {
+  return key.split('/').at(-1)
 }
 
 function copyOf(bytes: Buffer | undefined): Buffer | null {
