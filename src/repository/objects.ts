@@ -219,7 +219,12 @@ export function createObjects(
     })
     if (known) return known
     // One that knows it and cannot give it must not keep others from being asked.
-    await isInPacks(oid, ({ isLoaded, isDamaged }) => !(isLoaded && isDamaged))
+    const isWanted = ({ isLoaded, isDamaged }: Pack) => !(isLoaded && isDamaged)
+    while (await isInPacks(oid, isWanted)) {
+      const found = await readKnown(oid)
+      if (found) return found
+      // The pack that holds it was joined with others meanwhile, into one whose index is not loaded.
+    }
     // A segment may have been rolled while the indexes were read.
     return (await readKnown(oid)) ?? recent.get(oid)?.object ?? null
   }

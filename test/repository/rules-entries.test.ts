@@ -115,4 +115,19 @@ rule('what lies in a pack that the log names is not new', async (scene) => {
   scene.log()
 })
 
+rule(
+  'an object is found while the pack that holds it is joined with others',
+  async (scene) => {
+    await begin(scene)
+    for (let n = 3; n < 256; n++) await scene.write('a', `w${n}`, put('f', `${n}`))
+    scene.always({ replica: 'a', operation: 'get', key: 'checkpoints' }, courses.slowAnswer(10))
+    await scene.write('a', 'w256', put('f', '256'))
+    // Its index is being loaded when the join is done.
+    await scene.sleep(12)
+    assert.is((await scene.read('a', 'f')).value, '= 256')
+  },
+  // Nothing stays at hand.
+  { memoryMaxBytes: 1 },
+)
+
 run()

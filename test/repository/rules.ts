@@ -9,15 +9,19 @@ import { playScene, type Scene, slot } from '../simulation/scene.ts'
 import { createChance } from '../simulation/world.ts'
 
 export interface Rules {
-  /** One rule, and the scene that shows it. */
-  rule(name: string, script: (scene: Scene) => Promise<void>): void
+  /** One rule, and the scene that shows it. @param options of `playScene` */
+  rule(
+    name: string,
+    script: (scene: Scene) => Promise<void>,
+    options?: Parameters<typeof playScene>[2],
+  ): void
   run(): void
 }
 
 export function rulesOf(title: string): Rules {
   const test = suite(title)
   return {
-    rule: (name, script) => test(name, () => playScene(make, script)),
+    rule: (name, script, options) => test(name, () => playScene(make, script, options)),
     run: () => test.run(),
   }
 }

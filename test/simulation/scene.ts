@@ -97,10 +97,10 @@ function course(
 export async function playScene(
   make: MakeReplica,
   script: (scene: Scene) => Promise<void>,
-  options: { names?: string[]; seed?: number; maxEvents?: number } = {},
+  options: { names?: string[]; seed?: number; maxEvents?: number; memoryMaxBytes?: number } = {},
 ): Promise<void> {
   const world = createWorld(options.seed ?? 1)
-  const scene = createScene(world, make, options.names ?? ['a', 'b'])
+  const scene = createScene(world, make, options)
   let over = false
   let failure: unknown = null
   script(scene)
@@ -124,7 +124,11 @@ function told(world: World): string {
     .join('\n')
 }
 
-function createScene(world: World, make: MakeReplica, names: string[]): Scene {
+function createScene(
+  world: World,
+  make: MakeReplica,
+  { names = ['a', 'b'], ...sizes }: { names?: string[]; memoryMaxBytes?: number },
+): Scene {
   const once: { match: Match; course: Course }[] = []
   const ever: { match: Match; course: Course }[] = []
   const waiting: { match: Match; resolve(call: Call): void }[] = []
@@ -140,7 +144,7 @@ function createScene(world: World, make: MakeReplica, names: string[]): Scene {
     return always?.course ?? course('ok', [effectMs], answerMs, 'first')
   })
   const lock = createVirtualLock(world, 'down')
-  const replicas = createReplicas({ world, store, lock, make, names })
+  const replicas = createReplicas({ ...sizes, world, store, lock, make, names })
 
   function replica(name: string): Replica {
     const found = replicas.running.find((one) => one.name === name)
