@@ -1,4 +1,5 @@
 /** One schedule: a world made from a seed, lived through, healed, and judged. */
+import { storeTimeoutMs } from '../../src/repository/environment.ts'
 import { bare, served } from './acting.ts'
 import { audit, judgeCreated, landed, readLog } from './audit.ts'
 import { createVirtualCaches } from './cache.ts'
@@ -185,6 +186,8 @@ export async function runSchedule(
     for (const replica of replicas.running)
       for (const { project, reason } of replica.repositories.stopped())
         journal.violations.push(`${replica.name} stopped ${project}: ${reason}`)
+    // Whose client has left is still in use until the bucket has answered, or will not.
+    await world.sleep(2 * storeTimeoutMs)
     for (const replica of replicas.running) judgeMemory(replica)
   }
 
