@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: measures every row of `rows.ts` three times, each with its baseline in the same run, and writes the results.
+ * `npm run bench`: measures every row of `rows.ts` three times (on a slow store once), each with its baseline in the same run, and writes the results.
  * Exit code: 0 all musts are reached, 1 one is missed, 2 called wrongly.
  */
 import { parseArgs } from 'node:util'
@@ -43,6 +43,8 @@ const scenarios = [
   idle,
   start,
 ]
+
+/** How much is done for each row, and how many times. */
 interface Plan {
   effort: Effort
   runs: number

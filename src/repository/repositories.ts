@@ -52,7 +52,7 @@ interface Project {
 }
 
 /** What an open project takes beside its objects. */
-const projectWeightBytes = 16 * 1024
+export const projectWeightBytes = 16 * 1024
 
 /** Opens nothing yet: every project is opened by its first read or write. */
 export function createRepositories(options: RepositoriesOptions): Repositories {

@@ -27,10 +27,10 @@ rule('reads that arrive during a probe share the next one', async (scene) => {
 })
 
 /** Replica a can ask for slot 3 no more: three probes are on their way, and will not be answered. */
-async function silenceProbes(scene: Scene): Promise<Promise<unknown>[]> {
+async function silenceProbes(scene: Scene): Promise<ReturnType<Scene['read']>[]> {
   scene.always({ replica: 'a', operation: 'get', key: slot(3) }, courses.hangs())
   scene.always({ replica: 'a', operation: 'list' }, courses.hangs())
-  const reads: Promise<unknown>[] = []
+  const reads: ReturnType<Scene['read']>[] = []
   for (let n = 0; n < 3; n++) {
     reads.push(scene.read('a', 'f'))
     await scene.sleep(40)
@@ -50,7 +50,7 @@ rule('what a replica creates answers those who asked it before', async (scene) =
   await scene.sleep(1)
   // Who asks now is answered by another; those before are not kept waiting with them.
   const late = scene.read('a', 'f')
-  for (const { value, proof } of (await Promise.all(reads)) as Awaited<typeof late>[]) {
+  for (const { value, proof } of await Promise.all(reads)) {
     assert.equal([value, proof.stale], ['= 3', false])
   }
   assert.ok(scene.world.nowMs() - startedMs < 50, `${scene.world.nowMs() - startedMs} ms`)

@@ -1,5 +1,6 @@
 /** One schedule: a world made from a seed, lived through, healed, and judged. */
 import { storeTimeoutMs } from '../../src/repository/environment.ts'
+import { projectWeightBytes } from '../../src/repository/repositories.ts'
 import { bare, served } from './acting.ts'
 import { audit, judgeCreated, landed, readLog } from './audit.ts'
 import { createVirtualCaches } from './cache.ts'
@@ -40,8 +41,6 @@ export interface ScheduleResult {
 
 /** Worlds in which replicas are members of a cluster, and projects have stages. */
 const clusterShare = 0.1
-/** What the least project takes. */
-const emptyProjectBytes = 16 * 1024
 
 /**
  * Lives through one schedule.
@@ -199,8 +198,7 @@ export async function runSchedule(
     if (open > 1 && bytes > memoryMaxBytes)
       journal.violations.push(`${told}, and may have ${memoryMaxBytes}`)
     // More was given back than was taken.
-    if (bytes < open * emptyProjectBytes) journal.violations.push(told)
-    if (open < projects.length) count('project forgotten')
+    if (bytes < open * projectWeightBytes) journal.violations.push(told)
   }
 
   /** The second time nothing is left of what began in the troubles. */
