@@ -244,7 +244,7 @@ function judge(store: VirtualStore, journal: Journal): string[] {
   for (const project of projects) {
     const writes = journal.writes.filter((record) => record.project === project)
     const inLog = landed(readLog(store, project, () => {}))
-    const operations = writes.flatMap((write) => operationOf(write, inLog))
+    const operations = writes.flatMap((write) => operationsOf(write, inLog))
     const history = [...operations, ...(journal.reads.get(project) ?? [])]
     const verdict = checkHistory(history)
     if (verdict.linearizable === false)
@@ -263,24 +263,26 @@ export function isOpen(end: WriteRecord['tries'][number]['end']): boolean {
 const committing: readonly Change['kind'][] = ['create', 'put', 'remove']
 
 /** @param inLog the writes that took effect: it tells of what nobody was told, so that the checker need not try both */
-function operationOf(record: WriteRecord, inLog: ReadonlySet<string>): Operation[] {
+function operationsOf(record: WriteRecord, inLog: ReadonlySet<string>): Operation[] {
   const { id, action, tries } = record
   const first = tries[0]
   if (!first) return []
+  const common = { id, action, invokedAt: first.invokedAt }
   const answers = tries.filter((one) => one.end === 'answered')
   // A refusal by an empty log binds no key: what the same request was answered otherwise is its answer.
-  const answered =
-    answers.find(({ outcome }) => outcome && !mayHaveBeenEmpty(outcome)) ?? answers[0]
-  if (!answered && !tries.some((one) => isOpen(one.end))) return []
-  const isTold = answered === undefined && committing.includes(action.kind)
-  if (isTold && !inLog.has(id)) return []
-  return [
-    {
-      id,
-      action,
-      invokedAt: first.invokedAt,
-      returnedAt: answered?.answeredAt ?? Number.POSITIVE_INFINITY,
-      answer: answered?.outcome ? answerOf(answered.outcome) : isTold ? 'done' : null,
-    },
-  ]
+  const binding = answers.find(({ outcome }) => outcome && !mayHaveBeenEmpty(outcome))
+  const answered = binding ?? answers[0]
+  const operations: Operation[] = []
+  if (answered?.outcome) {
+    const { answeredAt, outcome } = answered
+    operations.push({ ...common, returnedAt: answeredAt, answer: answerOf(outcome) })
+  }
+  // Nor does it end another attempt with the key, which may take effect on what is there by then.
+  if (!binding && tries.some((one) => isOpen(one.end))) {
+    const tells = committing.includes(action.kind)
+    const answer = tells ? 'done' : null
+    const open = { ...common, id: `${id} sent again`, returnedAt: Number.POSITIVE_INFINITY, answer }
+    if (!tells || inLog.has(id)) operations.push(open)
+  }
+  return operations
 }
