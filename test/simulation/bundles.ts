@@ -21,6 +21,7 @@ export interface Transaction {
   defaultBranch: string
   at: string
   packs: { name: string; bytes: number; sha256: string }[]
+  header?: string
   requests: {
     key?: string
     digest?: string
@@ -47,7 +48,17 @@ export function parseEntry(body: Buffer): Entry {
   const objects = parsePack(body.subarray(end + 2))
   const blob = objects.get(refs.get('refs/meta/transaction') ?? '')
   if (blob?.type !== 'blob') throw new Error('has no transaction')
-  return { prerequisites, refs, objects, transaction: JSON.parse(blob.content.toString('utf8')) }
+  const transaction = JSON.parse(blob.content.toString('utf8')) as Transaction
+  if ((transaction.header ?? headerOf(lines)) !== headerOf(lines))
+    throw new Error('has another header than it was made with')
+  return { prerequisites, refs, objects, transaction }
+}
+
+/** What the field `header` says of a bundle's lines. */
+function headerOf(lines: readonly string[]): string {
+  const covered = lines.filter((line) => !/ (HEAD|refs\/meta\/transaction)$/.test(line))
+  const rows = covered.map((line) => Buffer.from(`${line}\n`)).sort(Buffer.compare)
+  return sha256(Buffer.concat(rows))
 }
 
 const types: (RawObject['type'] | undefined)[] = [undefined, 'commit', 'tree', 'blob']
