@@ -4,6 +4,7 @@
  *   npm run simulate                          10,000 schedules
  *   npm run simulate -- --schedules 500 --from 1000
  *   npm run simulate -- --minutes 60          as many as fit
+ *   npm run simulate -- --minutes 60 --keep-going   also after one that failed, and tells all of them
  *   npm run simulate -- --seed 17             one, with its whole story; made shorter where it fails
  *   npm run simulate -- --mutants [--rotate 3]   what breaks the protocol is found: all of it, or so many, others each day
  *   npm run simulate -- --coverage            prints which fault met which step
@@ -29,6 +30,7 @@ const options = {
   schedules: { type: 'string', default: '10000' },
   minutes: { type: 'string' },
   coverage: { type: 'boolean', default: false },
+  'keep-going': { type: 'boolean', default: false },
   mutants: { type: 'boolean', default: false },
   rotate: { type: 'string' },
   // What finds a mutant needs no story.
@@ -82,7 +84,7 @@ async function tellShrunk(seed: number): Promise<number> {
   return 1
 }
 
-/** Lives through many, and tells the first that fails. */
+/** Lives through many, up to the first that fails, or beyond it. */
 async function campaign(): Promise<number> {
   const from = whole('from')
   const last = values.minutes === undefined ? from + whole('schedules') : Number.MAX_SAFE_INTEGER
@@ -94,7 +96,8 @@ async function campaign(): Promise<number> {
   let toldAt = startedAt
 
   const take = (): Share | null => {
-    if (next >= last || performance.now() > endsAt || failed.length > 0) return null
+    if (next >= last || performance.now() > endsAt) return null
+    if (failed.length > 0 && !values['keep-going']) return null
     const share = { from: next, schedules: Math.min(shareSize, last - next) }
     next += share.schedules
     return share
@@ -110,6 +113,7 @@ async function campaign(): Promise<number> {
         sum.events += told.events
         addAll(sum.met, told.met)
         failed.push(...told.failed)
+        for (const seed of told.failed) console.error(`seed ${seed} fails`)
         if (performance.now() - toldAt < toldEveryMs) return
         toldAt = performance.now()
         console.error(progress())
@@ -119,7 +123,7 @@ async function campaign(): Promise<number> {
   const [first] = failed.sort((a, b) => a - b)
   console.log(`${progress()}; from seed ${from}`)
   if (first !== undefined) {
-    console.log(`FAILED: npm run simulate -- --seed ${first}`)
+    for (const seed of failed) console.log(`FAILED: npm run simulate -- --seed ${seed}`)
     if (!values.brief) await tellShrunk(first)
     return 1
   }
