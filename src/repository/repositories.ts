@@ -101,6 +101,9 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
 
   const leave = (name: ProjectName, project: Project) => {
     project.users--
+    // It was used until now, and may have been asked for before those that are idle by now.
+    projects.delete(name)
+    projects.set(name, project)
     weigh(project)
     if (project.log.snapshot.seq === 0) forget(name, project)
     for (const [idle, one] of projects) {

@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert'
 
 import type { Oid } from '../../src/git/objects.ts'
 import { silent } from '../../src/observe.ts'
+import { createDeferred } from '../../src/repository/deferred.ts'
 import { prepareBlobs } from '../../src/repository/draft.ts'
 import type { EntryObject } from '../../src/repository/entry.ts'
 import type { Draft } from '../../src/repository/repository.ts'
@@ -166,6 +167,26 @@ test('one project that takes more than all may is kept as long as it is used', a
   const tiny = bench.another({ memoryMaxBytes: 1 })
   await tiny.write(project, createProject())
   await tiny.write(project, putFile('a', 'x'))
+  assert.equal(tiny.recent(), [project])
+})
+
+test('a project whose slow read ends leaves none in memory that was asked for after it', async ({
+  bench,
+}) => {
+  const tiny = bench.another({ memoryMaxBytes: 1 })
+  const other = projectName('other')
+  for (const name of [project, other]) await tiny.write(name, createProject())
+  const [begun, finished] = [createDeferred<void>(), createDeferred<void>()]
+  const work = () => {
+    begun.resolve()
+    return finished.promise
+  }
+  const slow = tiny.read(project, work, soon)
+  await begun.promise
+  await tiny.read(other, async (view) => view.exists, soon)
+  assert.is(tiny.recent().length, 2, 'one that is in use stays')
+  finished.resolve()
+  await slow
   assert.equal(tiny.recent(), [project])
 })
 
