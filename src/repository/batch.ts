@@ -9,7 +9,7 @@ import { encodePackAside } from '../git/pack.ts'
 import { indexEncodedPack } from '../git/pack-index.ts'
 import { findRefConflict } from '../git/ref-name.ts'
 import { toRfc3339 } from '../git/time.ts'
-import { type BlobMemo, createDraft, type DraftResult, type DraftState, stateOf } from './draft.ts'
+import { createDraft, type DraftResult, type DraftState, stateOf } from './draft.ts'
 import {
   type Entry,
   type EntryKind,
@@ -26,7 +26,7 @@ import {
 import type { Log, SpilledPacks } from './log.ts'
 import { commitOf } from './object-cache.ts'
 import type { SpilledContent } from './packs.ts'
-import type { Outcome, WriteRequest } from './repository.ts'
+import type { BlobMemo, Outcome, WriteRequest } from './repository.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** A request on its way, with what may be kept from one evaluation to the next. */

@@ -18,8 +18,7 @@ import { dirname, join } from 'node:path'
 
 import type { Clock, Randomness } from '../clock.ts'
 import type { Observer } from '../observe.ts'
-import { escapeProject, sequenceDigits } from './keys.ts'
-import type { ProjectName } from './repository.ts'
+import { escapeProject, type ProjectName, sequenceDigits } from './keys.ts'
 
 /** Raw entries that are kept for each project. */
 export const cachedEntries = 64

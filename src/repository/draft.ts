@@ -15,7 +15,7 @@ import { deflateAside } from '../git/pack-entry.ts'
 import { deletedRef, type EntryObject, type SpilledPack } from './entry.ts'
 import { commitOf, treeOf } from './object-cache.ts'
 import type { Objects } from './objects.ts'
-import type { Draft } from './repository.ts'
+import type { BlobMemo, Draft } from './repository.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** The refs and the layout of a repository, between two requests of a batch. */
@@ -47,9 +47,6 @@ export interface DraftResult {
   /** Whether any ref moved, or the format. */
   isChanged: boolean
 }
-
-/** Objects by the buffer that they were made of, so that evaluating again neither hashes nor deflates again. */
-export type BlobMemo = WeakMap<Buffer, EntryObject>
 
 /** A smaller content keeps this thread for 6 ms at the most. */
 const asideFromBytes = 256 * 1024

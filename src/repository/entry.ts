@@ -3,12 +3,12 @@
  */
 import { hash } from 'node:crypto'
 
+import type { ErrorCode } from '../errors.ts'
 import { encodeBundle, parseBundle } from '../git/bundle.ts'
 import { toByteString } from '../git/bytes.ts'
 import { digest } from '../git/digest.ts'
 import type { Oid } from '../git/objects.ts'
 import { encodePack, type PackedObject, packObject, parsePack } from '../git/pack.ts'
-import type { Outcome } from './repository.ts'
 
 export const transactionRef = 'refs/meta/transaction'
 export const deletedRef = 'refs/meta/deleted'
@@ -22,6 +22,17 @@ export interface SpilledPack {
   sha256: string
   /** Of its index, where that lies beside the checkpoints: an import says so. */
   indexSha256?: string
+}
+
+/** The answer of a request, as the log keeps it. */
+export interface Outcome {
+  /** HTTP status, 200 to 499. */
+  status: number
+  code?: ErrorCode
+  /** The sentence of a refusal. */
+  message?: string
+  /** The commit that the answer names. */
+  commit?: Oid
 }
 
 export interface TransactionRequest {

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../clock.ts'
 import type { Observer } from '../observe.ts'
-import { createDeferred, type Deferred } from './deferred.ts'
+import { createDeferred, type Deferred } from './promises.ts'
 
 const probesAtOnce = 3
 const hedgeAfterMs = 20

@@ -1,5 +1,8 @@
 /** Where things lie in the bucket. @see docs/entry-format.md, "Keys" */
-import type { ProjectName } from './repository.ts'
+
+declare const projectBrand: unique symbol
+/** A project's name as people know it, already checked (`parseProjectName`). */
+export type ProjectName = string & { readonly [projectBrand]: true }
 
 export const projectsPrefix = 'projects/'
 

@@ -16,8 +16,8 @@ import {
   type PackPlace,
   type SegmentPack,
   type SpilledContent,
-  single,
 } from './packs.ts'
+import { single } from './promises.ts'
 import {
   coverAll,
   findJoinable,

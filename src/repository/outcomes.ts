@@ -2,8 +2,7 @@
  * The keyed outcomes of a log: what a request with an Idempotency-Key was answered. The last 8,192 are state, a function of the
  * log: a count, not a time.
  */
-import type { Entry } from './entry.ts'
-import type { Outcome } from './repository.ts'
+import type { Entry, Outcome } from './entry.ts'
 
 export const keyedOutcomesKept = 8_192
 

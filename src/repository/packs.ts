@@ -12,6 +12,7 @@ import { damaged, unreadable } from './damage.ts'
 import { type EntryObject, type SpilledPack, sha256, sha256Aside } from './entry.ts'
 import { type Environment, fetchWhole, storeTimeoutMs } from './environment.ts'
 import type { ProjectKeys } from './keys.ts'
+import { single } from './promises.ts'
 import type { KeptSegment, Segment, SegmentInfo } from './segment.ts'
 
 /** A pack of one incarnation of a project. */
@@ -283,15 +284,4 @@ async function fetchRange(
   const range = { start, end: end - 1 }
   const object = await place.environment.store.get(key, { timeoutMs: storeTimeoutMs, range })
   return object === null || object === 'not-modified' ? null : object.body
-}
-
-/** Lets callers share a run that is under way; a failed run is forgotten. */
-export function single<T>(work: () => Promise<T>): () => Promise<T> {
-  let running: Promise<T> | null = null
-  return () => {
-    running ??= work().finally(() => {
-      running = null
-    })
-    return running
-  }
 }

@@ -7,14 +7,14 @@
  * while the store is away. It knows refs, trees and commits, and nothing of stages, services or HTTP.
  */
 
-import type { ErrorCode } from '../errors.ts'
 import type { Commit, Identity, Oid, Tree } from '../git/objects.ts'
-import type { BlobMemo } from './draft.ts'
-import type { EntryKind, SpilledPack } from './entry.ts'
+import type { EntryKind, EntryObject, Outcome, SpilledPack } from './entry.ts'
+import type { ProjectName } from './keys.ts'
 
-declare const projectBrand: unique symbol
-/** A project's name as people know it, already checked (`parseProjectName`). */
-export type ProjectName = string & { readonly [projectBrand]: true }
+export type { Outcome, ProjectName }
+
+/** Objects by the buffer that they were made of, so that evaluating again neither hashes nor deflates again. */
+export type BlobMemo = WeakMap<Buffer, EntryObject>
 
 /** An immutable state of one project, and the objects that it reaches. */
 export interface View {
@@ -115,17 +115,6 @@ export interface WriteRequest {
   sizeBytes: number
   /** Milliseconds from now until the client must have an answer. */
   timeoutMs: number
-}
-
-/** The answer of a request, as the log keeps it. */
-export interface Outcome {
-  /** HTTP status, 200 to 499. */
-  status: number
-  code?: ErrorCode
-  /** The sentence of a refusal. */
-  message?: string
-  /** The commit that the answer names. */
-  commit?: Oid
 }
 
 export interface Repositories {

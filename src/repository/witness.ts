@@ -7,7 +7,7 @@ import { sha256 } from './entry.ts'
 import { type Environment, storeTimeoutMs } from './environment.ts'
 import type { ProjectKeys } from './keys.ts'
 import { ageMsOf, laterOf, type Moment, momentOf } from './moment.ts'
-import { single } from './packs.ts'
+import { single } from './promises.ts'
 import type { Snapshot } from './snapshot.ts'
 
 const hedgeAfterMs = 200

@@ -8,12 +8,12 @@ import { type Clock, createPauses, sleep, within } from '../clock.ts'
 import { isServiceError, ServiceError } from '../errors.ts'
 import { type StoredObject, StoreError } from '../store/store.ts'
 import { type BatchRequest, type Plan, planBatch } from './batch.ts'
-import { createDeferred } from './deferred.ts'
 import type { Entry, SpilledPack } from './entry.ts'
 import { type Environment, storeTimeoutMs } from './environment.ts'
 import type { ProjectKeys } from './keys.ts'
 import type { Log } from './log.ts'
 import { type Moment, momentOf } from './moment.ts'
+import { createDeferred } from './promises.ts'
 import type { Outcome, ProjectName, WriteRequest } from './repository.ts'
 
 const batchMaxRequests = 64

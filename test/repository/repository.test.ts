@@ -6,9 +6,9 @@ import * as assert from 'uvu/assert'
 
 import type { Oid } from '../../src/git/objects.ts'
 import { silent } from '../../src/observe.ts'
-import { createDeferred } from '../../src/repository/deferred.ts'
 import { prepareBlobs } from '../../src/repository/draft.ts'
 import type { EntryObject } from '../../src/repository/entry.ts'
+import { createDeferred } from '../../src/repository/promises.ts'
 import type { Draft } from '../../src/repository/repository.ts'
 import { type Bench, openBench, projectName } from '../support/repositories.ts'
 import {

@@ -1,4 +1,5 @@
-/** A promise that somebody else settles. */
+/** Promises: one that somebody else settles, and runs that many wait for. */
+
 export interface Deferred<T> {
   readonly promise: Promise<T>
   resolve(value: T): void
@@ -14,4 +15,15 @@ export function createDeferred<T>(): Deferred<T> {
     reject = onReject
   })
   return { promise, resolve, reject }
+}
+
+/** Lets callers share a run that is under way; a failed run is forgotten. */
+export function single<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | null = null
+  return () => {
+    running ??= work().finally(() => {
+      running = null
+    })
+    return running
+  }
 }
