@@ -1,4 +1,5 @@
 /** What a process says of itself for as long as it runs. @see docs/entry-format.md, "Replica announcement" */
+import { formatVersion } from '../repository/entry.ts'
 import { listAll, mapParallel, storeTimeoutMs } from '../repository/environment.ts'
 import type { Store } from '../store/store.ts'
 import type { FormatRange } from './formats.ts'
@@ -65,7 +66,7 @@ export function announcementKey(replicaId: string): string {
 
 /** Writes an announcement: one line of JSON. */
 export function encodeAnnouncement(announcement: Announcement): Buffer {
-  return Buffer.from(`${JSON.stringify({ version: 0, ...announcement })}\n`)
+  return Buffer.from(`${JSON.stringify({ version: formatVersion, ...announcement })}\n`)
 }
 
 /**

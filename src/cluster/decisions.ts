@@ -1,5 +1,6 @@
 /** Entries of the cluster log as bytes. @see docs/entry-format.md, "Cluster log" */
 import { fromCopy, inWords } from '../repository/damage.ts'
+import { formatVersion } from '../repository/entry.ts'
 import { sequenceDigits } from '../repository/keys.ts'
 import type { Decision } from './state.ts'
 
@@ -36,7 +37,7 @@ export interface ClusterEntry {
 /** Writes an entry: one line of JSON. */
 export function encodeClusterEntry(entry: ClusterEntry & { decision: Decision }): Buffer {
   const { decision, ...envelope } = entry
-  return Buffer.from(`${JSON.stringify({ version: 0, ...envelope, ...decision })}\n`)
+  return Buffer.from(`${JSON.stringify({ version: formatVersion, ...envelope, ...decision })}\n`)
 }
 
 /**

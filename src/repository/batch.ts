@@ -15,6 +15,7 @@ import {
   type EntryKind,
   type EntryObject,
   encodeEntry,
+  formatVersion,
   hashHeader,
   type SpilledPack,
   sha256,
@@ -200,7 +201,7 @@ export async function planBatch<Request extends BatchRequest>(
   const isBegun = state.change === 'begun'
   const seq = snapshot.seq + 1
   const transaction: Transaction = {
-    version: 0,
+    version: formatVersion,
     seq,
     previous: snapshot.hash,
     transactionId: options.uuid(),

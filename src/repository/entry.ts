@@ -10,6 +10,9 @@ import { digest } from '../git/digest.ts'
 import type { Oid } from '../git/objects.ts'
 import { encodePack, type PackedObject, packObject, parsePack } from '../git/pack.ts'
 
+/** What new entries, decisions and announcements say of their format. Readers ask `minReader`, not this. */
+export const formatVersion = 1
+
 export const transactionRef = 'refs/meta/transaction'
 export const deletedRef = 'refs/meta/deleted'
 

@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto'
 import type { Clock, Randomness } from '../clock.ts'
 import { toRfc3339 } from '../git/time.ts'
 import type { Store } from '../store/store.ts'
-import { decodeEntry, type Entry, EntryError, encodeEntry, sha256 } from './entry.ts'
+import { decodeEntry, type Entry, EntryError, encodeEntry, formatVersion, sha256 } from './entry.ts'
 import { fetchWhole, listAll, mapParallel, storeTimeoutMs } from './environment.ts'
 import { insist, undecided } from './insist.ts'
 import type { ProjectKeys } from './keys.ts'
@@ -121,7 +121,8 @@ async function fillSlot(
     return follow(snapshot, entry)
   }
   const atMs = Math.max(snapshot.atMs, clock.nowMs())
-  const entry = restoreEntry(snapshot, { atMs, build, transactionId: random.uuid(), format })
+  const made = { version: formatVersion, atMs, build, transactionId: random.uuid(), format }
+  const entry = restoreEntry(snapshot, made)
   const taken = await insist(options, giveUpMs, async () => {
     const { result } = await store.create(key, entry.bytes, call)
     if (result === 'conflict') throw undecided
@@ -136,17 +137,19 @@ function derivedFrom({ seq, hash, atMs }: Snapshot) {
     .update(`restore ${seq + 1} ${hash}`)
     .digest('hex')
   const [, a, b, c, d, e] = /^(.{8})(.{4}).(.{3}).(.{3})(.{12})/.exec(digest) as RegExpExecArray
-  return { atMs, build: 'accept-restore', transactionId: `${a}-${b}-4${c}-8${d}-${e}` }
+  const transactionId = `${a}-${b}-4${c}-8${d}-${e}`
+  // Builds of before version 1 make them too.
+  return { version: 0, atMs, build: 'accept-restore', transactionId }
 }
 
 function restoreEntry(
   snapshot: Snapshot,
-  made: { atMs: number; build: string; transactionId: string; format: number },
+  made: { version: number; atMs: number; build: string; transactionId: string; format: number },
 ): Entry {
   const isEmpty = snapshot.seq === 0
   return encodeEntry({
     transaction: {
-      version: 0,
+      version: made.version,
       seq: snapshot.seq + 1,
       previous: snapshot.hash,
       transactionId: made.transactionId,

@@ -23,6 +23,9 @@ export interface Expected {
 }
 
 export interface GoldenLog {
+  /** Of the entry format; 0 has no hash of the header. */
+  version: 0 | 1
+  format: number
   /** By key below the project: `log/…bundle`, `packs/…pack`. */
   objects: Map<string, Buffer>
   expected: Expected[]
@@ -43,7 +46,7 @@ export interface GoldenRequest {
   digest?: string
   principal: string
   commits: Oid[]
-  outcome: { status: number; code?: string; commit?: Oid }
+  outcome: { status: number; code?: string; message?: string; commit?: Oid }
 }
 
 export interface EntryParts {
@@ -54,17 +57,21 @@ export interface EntryParts {
   prerequisites?: Oid[]
   /** Packs that it names, by their file names. */
   packs?: Record<string, Buffer>
-  /** Fields that this build does not know. */
-  unknown?: Record<string, unknown>
+  /** Of packs whose indexes lie beside the checkpoints: sha256 of them, by the packs' names. */
+  indexes?: Record<string, string>
+  /** Fields that this build does not know, or others than an entry of its place would have. */
+  fields?: Record<string, unknown>
 }
 
 const firstMs = Date.UTC(2026, 10, 21, 12)
 
-export function emptyLog(defaultBranch: string): GoldenLog {
+export function emptyLog(defaultBranch: string, version: 0 | 1): GoldenLog {
   const refs = new Map<string, Oid>()
   const files = new Map<Oid, Files>()
   const known = new Set<Oid>()
   const state = {
+    version,
+    format: 1,
     refs,
     files,
     known,
@@ -143,7 +150,7 @@ export function append(log: GoldenLog, parts: EntryParts): void {
     defaultBranch: log.defaultBranch,
     pack: encodePack([transaction, ...fresh]),
   })
-  log.objects.set(`log/${String(seq).padStart(20, '0')}.bundle`, entry)
+  log.objects.set(logKey(seq), entry)
   for (const [name, pack] of Object.entries(parts.packs ?? {}))
     log.objects.set(`packs/${name}`, pack)
   log.previous = sha256(entry)
@@ -154,28 +161,56 @@ export function sha256(bytes: Buffer | string): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
+/** When an entry was made, RFC 3339. */
+export function atOf(seq: number): string {
+  return toRfc3339(firstMs + 60_000 * (seq - 1) + 7)
+}
+
+/** The key of an entry below its project. */
+export function logKey(seq: number): string {
+  return `log/${String(seq).padStart(20, '0')}.bundle`
+}
+
 function transactionOf(log: GoldenLog, seq: number, parts: EntryParts): Buffer {
   const packs = Object.entries(parts.packs ?? {}).map(([name, pack]) => {
-    return { name, bytes: pack.length, sha256: sha256(pack) }
+    const indexSha256 = parts.indexes?.[name]
+    return {
+      name,
+      bytes: pack.length,
+      sha256: sha256(pack),
+      ...(indexSha256 !== undefined && { indexSha256 }),
+    }
   })
   const transaction = {
-    version: 0,
+    version: log.version,
     seq,
     previous: log.previous,
     transactionId: `6f0c1d5e-0000-4000-8000-${String(seq).padStart(12, '0')}`,
     kind: parts.kind,
-    format: 1,
-    minReader: 1,
-    minWriter: 1,
+    format: log.format,
+    minReader: log.format,
+    minWriter: log.format,
     incarnation: log.incarnation,
     defaultBranch: log.defaultBranch,
-    at: toRfc3339(nextSeconds(log) * 1000 + 7),
-    build: '0.1.0',
+    at: atOf(seq),
+    build: log.version === 0 ? '0.1.0' : '0.4.0',
     packs,
+    ...(log.version > 0 && parts.kind !== 'restore' && { header: hashOfHeader(log, parts) }),
     requests: parts.requests,
-    ...parts.unknown,
+    ...parts.fields,
   }
   return Buffer.from(`${JSON.stringify(transaction)}\n`)
+}
+
+/** What no checksum of Git's covers, as docs/entry-format.md has it. */
+function hashOfHeader(log: GoldenLog, { prerequisites = [] }: EntryParts): string {
+  const refs = [...log.refs].filter(([name]) => name !== 'refs/meta/transaction')
+  const named = refs.map(([name, oid]) => `${oid} ${name}\n`)
+  return sha256([...prerequisites.map((oid) => `-${oid}\n`), ...named].sort(bytewise).join(''))
+}
+
+function bytewise(left: string, right: string): number {
+  return Buffer.compare(Buffer.from(left), Buffer.from(right))
 }
 
 function expectedNow(log: GoldenLog, seq: number): Expected {

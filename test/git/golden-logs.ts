@@ -1,15 +1,20 @@
 /** The golden logs: every line of docs/entry-format.md at least once. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Oid } from '../../src/git/objects.ts'
 import { encodePack, type PackedObject } from '../../src/git/pack.ts'
 import { deltaPack } from './delta-packs.ts'
 import {
   append,
+  atOf,
   commitFiles,
   deletionCommit,
+  type Expected,
   emptyLog,
   type Files,
   type GoldenLog,
   type GoldenRequest,
+  logKey,
   sha256,
   tipOf,
 } from './golden-log.ts'
@@ -19,7 +24,7 @@ const principal = 'anna'
 
 /** A project that lives, dies, and is made again under another default branch. */
 export function sockshop(): GoldenLog {
-  const log = emptyLog('main')
+  const log = emptyLog('main', 0)
   create(log, 'sockshop')
   addStages(log, ['dev', 'prod'])
   keyedWithRefusal(log)
@@ -39,10 +44,35 @@ export function sockshop(): GoldenLog {
 
 /** A project that was imported from elsewhere: a pack with deltas, and an annotated tag. */
 export function imported(): GoldenLog {
-  const log = emptyLog('main')
-  importPack(log)
+  const log = emptyLog('main', 0)
+  importPack(log, { isIndexed: false })
   commitOn(log, 'main', { 'new.yaml': 'after: import\n' })
   deleteProject(log)
+  return log
+}
+
+/** One of version 1 that takes another format, dies, is brought back, and loses entries, which a person accepts. */
+export function accepted(): GoldenLog {
+  const log = emptyLog('main', 1)
+  create(log, 'accepted')
+  addStages(log, ['dev', 'prod'])
+  keyedWithRefusal(log)
+  takeFolders(log)
+  deleteProject(log)
+  undelete(log)
+  refuse(log)
+  append(log, { kind: 'restore', requests: [] })
+  restoreInPlace(log)
+  append(log, { kind: 'restore', requests: [] })
+  commitOn(log, 'main', { 'after.yaml': 'all: that is left\n' })
+  return log
+}
+
+/** One that was imported, with an index beside its checkpoints, and again with what was new since. */
+export function followed(): GoldenLog {
+  const log = emptyLog('main', 1)
+  importPack(log, { isIndexed: true })
+  importMore(log)
   return log
 }
 
@@ -155,10 +185,79 @@ function ofNewerBuild(log: GoldenLog): void {
   log.refs.set('refs/heads/renamed', tip)
   log.refs.delete('refs/heads/stage-1')
   const request = { ...done(200, tip), commits: [], later: { also: [1, null] } }
-  append(log, { kind: 'rename', requests: [request], unknown: { later: 'ignored' } })
+  append(log, { kind: 'rename', requests: [request], fields: { later: 'ignored' } })
 }
 
-function importPack(log: GoldenLog): void {
+/** Stages become folders of the default branch, in one merge of their branches. */
+function takeFolders(log: GoldenLog): void {
+  const stages = ['dev', 'prod']
+  const tips = stages.map((stage) => log.refs.get(`refs/heads/${stage}`) as Oid)
+  const main = log.refs.get('refs/heads/main') as Oid
+  const folders = stages.flatMap((stage, at) =>
+    Object.entries(log.files.get(tips[at] as Oid) ?? {}).map(([path, text]) => [
+      `.keptn-stages/${stage}/${path}`,
+      text,
+    ]),
+  )
+  const files = { ...log.files.get(main), ...(Object.fromEntries(folders) as Files) }
+  const parents = [...new Set([main, ...tips])]
+  const made = commitFiles(log, { files, parents, message: 'To folders', author: 'keptn' })
+  log.refs.set('refs/heads/main', made.oid)
+  for (const stage of stages) log.refs.delete(`refs/heads/${stage}`)
+  log.format = 2
+  const requests = [{ ...done(200, made.oid), principal: '' }]
+  append(log, { kind: 'upgrade', requests, objects: made.objects, prerequisites: parents })
+}
+
+/** The project as it was before it was deleted, in the incarnation that it had. */
+function undelete(log: GoldenLog): void {
+  const before = log.expected.at(-2) as Expected
+  const tip = before.refs['refs/heads/main'] as Oid
+  log.refs.set('refs/heads/main', tip)
+  append(log, { kind: 'create', requests: [{ ...done(200, tip), commits: [] }] })
+}
+
+function refuse(log: GoldenLog): void {
+  const message = 'the stage dev exists'
+  const outcome = { status: 409, code: 'stage_exists', message }
+  append(log, { kind: 'commit', requests: [keyed('again', { principal, commits: [], outcome })] })
+}
+
+/** A slot holds what follows an entry that is lost; what takes its place follows from the entry before alone. */
+function restoreInPlace(log: GoldenLog): void {
+  const { previous, refs } = log
+  const seq = log.expected.length + 1
+  log.previous = sha256('an entry that nobody has any more')
+  log.refs = new Map(refs)
+  commitOn(log, 'main', { 'lost.yaml': 'given: up\n' })
+  const stray = log.objects.get(logKey(seq)) as Buffer
+  log.objects.set(`set-aside/${logKey(seq).slice(4, 24)}-${sha256(stray)}.bundle`, stray)
+  log.expected.pop()
+  log.previous = previous
+  log.refs = refs
+  const digits = sha256(`restore ${seq} ${previous}`)
+  const parts = [digits.slice(0, 8), digits.slice(8, 12), `4${digits.slice(13, 16)}`]
+  const transactionId = [...parts, `8${digits.slice(17, 20)}`, digits.slice(20, 32)].join('-')
+  const fields = { version: 0, transactionId, at: atOf(seq - 1), build: 'accept-restore' }
+  append(log, { kind: 'restore', requests: [], fields })
+}
+
+function importMore(log: GoldenLog): void {
+  const parent = log.refs.get('refs/heads/main') as Oid
+  const files = { ...log.files.get(parent), 'upstream.yaml': 'more: true\n' }
+  const made = commitFiles(log, { files, parents: [parent], message: 'More', author: 'Anna' })
+  log.refs.set('refs/heads/main', made.oid)
+  const fresh = made.objects.filter((object) => !log.known.has(object.oid))
+  const packs = { '0d2f6e7a-1111-4000-8000-000000000005.pack': encodePack(fresh) }
+  append(log, {
+    kind: 'import',
+    requests: [done(200, made.oid)],
+    packs,
+    prerequisites: [parent],
+  })
+}
+
+function importPack(log: GoldenLog, { isIndexed }: { isIndexed: boolean }): void {
   const git = stockGit()
   try {
     const pack = deltaPack(git, 8)
@@ -177,10 +276,18 @@ function importPack(log: GoldenLog): void {
       '0d2f6e7a-1111-4000-8000-000000000003.pack': pack,
       '0d2f6e7a-1111-4000-8000-000000000004.pack': tag.pack,
     }
-    append(log, { kind: 'import', requests: [done(201, tip)], packs })
+    const indexes = Object.fromEntries(isIndexed ? [[Object.keys(packs)[0], indexOf(git)]] : [])
+    append(log, { kind: 'import', requests: [done(201, tip)], packs, indexes })
   } finally {
     git.remove()
   }
+}
+
+/** sha256 of the index that git wrote of its only pack. */
+function indexOf(git: ReturnType<typeof stockGit>): string {
+  const folder = join(git.dir, 'objects/pack')
+  const name = readdirSync(folder).find((one) => one.endsWith('.idx')) as string
+  return sha256(readFileSync(join(folder, name)))
 }
 
 function newestCommit(git: ReturnType<typeof stockGit>): Oid {

@@ -1,17 +1,24 @@
 /**
- * Writes the golden logs anew: `npm run build && node dist/test/git/make-golden-entries.js`. For as long as the entry format
- * is version 0; after that they are what the format is, and only new ones may be added.
+ * Writes golden files that are not there yet: `npm run build && node dist/test/git/make-golden-entries.js`. Those that are there
+ * are what the format is (docs/entry-format.md), and stay.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { repositoryRoot } from '../support/programs.ts'
-import { imported, sockshop } from './golden-logs.ts'
+import { clusterFiles } from './golden-cluster.ts'
+import { accepted, followed, imported, sockshop } from './golden-logs.ts'
 
-const folder = join(repositoryRoot, 'test/fixtures/entries')
-for (const [project, log] of Object.entries({ sockshop: sockshop(), imported: imported() })) {
-  rmSync(join(folder, project), { recursive: true, force: true })
-  for (const [key, bytes] of log.objects) write(join(folder, project, key), bytes)
-  write(join(folder, project, 'expected.json'), `${JSON.stringify(log.expected, null, 2)}\n`)
+const fixtures = join(repositoryRoot, 'test/fixtures')
+for (const [project, make] of Object.entries({ sockshop, imported, accepted, followed })) {
+  const folder = join(fixtures, 'entries', project)
+  if (existsSync(folder)) continue
+  const log = make()
+  for (const [key, bytes] of log.objects) write(join(folder, key), bytes)
+  write(join(folder, 'expected.json'), `${JSON.stringify(log.expected, null, 2)}\n`)
+}
+const cluster = join(fixtures, 'cluster')
+if (!existsSync(cluster)) {
+  for (const [key, text] of clusterFiles()) write(join(cluster, key), text)
 }
 
 function write(path: string, bytes: Buffer | string): void {

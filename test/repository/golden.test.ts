@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -6,8 +6,11 @@ import { parseBundle } from '../../src/git/bundle.ts'
 import { hashObject, type Oid } from '../../src/git/objects.ts'
 import { parsePack } from '../../src/git/pack.ts'
 import { decodeEntry, encodeEntry, encodeTransaction } from '../../src/repository/entry.ts'
+import { projectKeys } from '../../src/repository/keys.ts'
 import type { Draft, ProjectName, View } from '../../src/repository/repository.ts'
-import type { Store } from '../../src/store/store.ts'
+import { acceptRestore } from '../../src/repository/restore.ts'
+import type { Store, StoredObject } from '../../src/store/store.ts'
+import { systemClock, systemRandomness } from '../../src/system-clock.ts'
 import { type Expected, sha256 } from '../git/golden-log.ts'
 import { finish, list, replay } from '../git/replay.ts'
 import { stockGit } from '../git/stock-git.ts'
@@ -26,7 +29,7 @@ test.after.each(async ({ bench }) => {
   await bench.close()
 })
 
-for (const name of ['sockshop', 'imported']) {
+for (const name of ['sockshop', 'imported', 'accepted', 'followed']) {
   const project = projectName(name)
   const path = join(folder, name)
   const expected = JSON.parse(readFileSync(join(path, 'expected.json'), 'utf8')) as Expected[]
@@ -88,6 +91,28 @@ test('a log of golden entries goes on, and its keys are still bound', async ({ b
   }
 })
 
+test('what takes the slot of an entry that was given up is what it is, whoever makes it', async ({
+  bench,
+}) => {
+  const project = projectName('accepted')
+  const path = join(folder, project)
+  for (const file of list(join(path, 'log')).slice(0, 8)) {
+    await put(bench.store, `projects/${project}/log/${basename(file)}`, file)
+  }
+  const [aside = ''] = readdirSync(join(path, 'set-aside'))
+  const stray = readFileSync(join(path, 'set-aside', aside))
+  const keys = projectKeys(project)
+  await bench.store.create(keys.entry(9), stray, soon)
+  const accepting = { store: bench.store, keys, clock: systemClock, random: systemRandomness }
+  const limits = { build: '9.9.9', applied: 9, format: 2 }
+  const { intact, acceptedUpTo } = await acceptRestore({ ...accepting, ...limits })
+  assert.equal([intact, acceptedUpTo], [8, 10])
+  const made = await bench.store.get(keys.entry(9), soon)
+  assert.equal(partsOf((made as StoredObject).body), partsOf(golden(project, 9)))
+  const kept = await bench.store.get(`projects/${project}/set-aside/${aside}`, soon)
+  assert.ok((kept as StoredObject).body.equals(stray))
+})
+
 async function putOnTrunk(draft: Draft) {
   const tip = draft.refs.get('refs/heads/trunk') as Oid
   const { tree } = await draft.readCommit(tip)
@@ -140,7 +165,8 @@ function golden(project: ProjectName, seq: number): Buffer {
 }
 
 async function putPacks(store: Store, project: ProjectName, path: string): Promise<void> {
-  for (const file of list(join(path, 'packs'))) {
+  const packs = join(path, 'packs')
+  for (const file of existsSync(packs) ? list(packs) : []) {
     await put(store, `projects/${project}/packs/${basename(file)}`, file)
   }
 }
