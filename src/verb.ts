@@ -53,9 +53,16 @@ export function membershipOfJob(
 /** Reaches the store for a verb that runs once, and sees whether it may be written to. @throws the last failure, after half a minute */
 export async function reach(
   store: RuledStore,
-  { probe, signal }: { probe: boolean; signal: AbortSignal },
+  options: { probe: boolean; signal: AbortSignal; patienceMs?: number },
 ): Promise<Contact> {
+  const { probe, signal } = options
   let failure = 'interrupted'
+  // Node 20 forgets `AbortSignal.timeout` inside `AbortSignal.any` with the next collection of garbage, and never tells it.
+  const ended = new AbortController()
+  const end = () => ended.abort()
+  const timer = setTimeout(end, options.patienceMs ?? patienceMs)
+  signal.addEventListener('abort', end)
+  if (signal.aborted) end()
   const tell = (_check: string, _ok: boolean, detail: string) => {
     failure = detail
     return true
@@ -65,7 +72,10 @@ export async function reach(
     probe: () => (probe ? failuresOf(store, { timeoutMs, signal }) : Promise.resolve([])),
     observer: silent,
     readiness: { tell },
-    signal: AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]),
+    signal: ended.signal,
+  }).finally(() => {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', end)
   })
   if (contact === undefined) throw new Error(failure)
   return contact
