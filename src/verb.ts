@@ -50,17 +50,23 @@ export function membershipOfJob(
   return createMembership({ ...parts, identity, clock: systemClock, observer: silent })
 }
 
+interface Reaching {
+  /** Whether it is to be written to. */
+  probe: boolean
+  signal: AbortSignal
+  giveUpAfterMs?: number
+}
+
 /** Reaches the store for a verb that runs once, and sees whether it may be written to. @throws the last failure, after half a minute */
 export async function reach(
   store: RuledStore,
-  options: { probe: boolean; signal: AbortSignal; patienceMs?: number },
+  { probe, signal, giveUpAfterMs = patienceMs }: Reaching,
 ): Promise<Contact> {
-  const { probe, signal } = options
   let failure = 'interrupted'
   // Node 20 forgets `AbortSignal.timeout` inside `AbortSignal.any` with the next collection of garbage, and never tells it.
   const ended = new AbortController()
   const end = () => ended.abort()
-  const timer = setTimeout(end, options.patienceMs ?? patienceMs)
+  const timer = setTimeout(end, giveUpAfterMs)
   signal.addEventListener('abort', end)
   if (signal.aborted) end()
   const tell = (_check: string, _ok: boolean, detail: string) => {

@@ -78,8 +78,8 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
       const log = createLog({ environment, project: name, id: nextId++, keys, cache, onStopped })
       const writer = createWriter({ environment, project: name, keys, log })
       project = { log, writer, view: createViews(log), users: 0, weightBytes: 0 }
-    } else projects.delete(name)
-    projects.set(name, project)
+      projects.set(name, project)
+    }
     return project
   }
 

@@ -166,9 +166,14 @@ export function atOf(seq: number): string {
   return toRfc3339(firstMs + 60_000 * (seq - 1) + 7)
 }
 
+/** A sequence number as keys have it. */
+export function digitsOf(seq: number): string {
+  return String(seq).padStart(20, '0')
+}
+
 /** The key of an entry below its project. */
 export function logKey(seq: number): string {
-  return `log/${String(seq).padStart(20, '0')}.bundle`
+  return `log/${digitsOf(seq)}.bundle`
 }
 
 function transactionOf(log: GoldenLog, seq: number, parts: EntryParts): Buffer {

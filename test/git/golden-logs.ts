@@ -9,6 +9,7 @@ import {
   atOf,
   commitFiles,
   deletionCommit,
+  digitsOf,
   type Expected,
   emptyLog,
   type Files,
@@ -231,7 +232,7 @@ function restoreInPlace(log: GoldenLog): void {
   log.refs = new Map(refs)
   commitOn(log, 'main', { 'lost.yaml': 'given: up\n' })
   const stray = log.objects.get(logKey(seq)) as Buffer
-  log.objects.set(`set-aside/${logKey(seq).slice(4, 24)}-${sha256(stray)}.bundle`, stray)
+  log.objects.set(`set-aside/${digitsOf(seq)}-${sha256(stray)}.bundle`, stray)
   log.expected.pop()
   log.previous = previous
   log.refs = refs

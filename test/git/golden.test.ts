@@ -51,7 +51,8 @@ for (const [project, version] of [
       assert.is(transaction.previous, previous)
       for (const pack of transaction.packs) {
         const spilled = readFileSync(join(folder, project, 'packs', pack.name))
-        assert.equal([pack.bytes, pack.sha256], [spilled.length, sha256(spilled)])
+        const { indexSha256: _, ...named } = pack
+        assert.equal(named, { name: pack.name, bytes: spilled.length, sha256: sha256(spilled) })
       }
       previous = sha256(bytes)
     }
@@ -60,12 +61,20 @@ for (const [project, version] of [
   if (requireServers(`golden entries of ${project} replayed by stock git`, 'git')) {
     test(`${project}: stock git alone rebuilds every state`, () => {
       const git = stockGit()
+      let indexes = 0
       try {
         replay(git, join(folder, project), (seq, path) => {
           assert.match(git.text(['bundle', 'verify', path]), /sha1/)
           compare(git, expected[seq - 1] as Expected)
+          for (const { name, indexSha256 } of transactionOf(readFileSync(path)).packs) {
+            if (indexSha256 === undefined) continue
+            const index = `objects/pack/pack-${name.replace(/pack$/, 'idx')}`
+            assert.is(sha256(readFileSync(join(git.dir, index))), indexSha256)
+            indexes++
+          }
         })
         finish(git, expected.at(-1)?.defaultBranch ?? '')
+        assert.is(indexes, project === 'followed' ? 1 : 0)
       } finally {
         git.remove()
       }
@@ -117,7 +126,7 @@ function transactionOf(bytes: Buffer) {
     seq: number
     previous: string | null
     build: string
-    packs: { name: string; bytes: number; sha256: string }[]
+    packs: { name: string; bytes: number; sha256: string; indexSha256?: string }[]
   }
 }
 

@@ -4,8 +4,8 @@
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { clusterFiles } from '../cluster/golden-cluster.ts'
 import { repositoryRoot } from '../support/programs.ts'
-import { clusterFiles } from './golden-cluster.ts'
 import { accepted, followed, imported, sockshop } from './golden-logs.ts'
 
 const fixtures = join(repositoryRoot, 'test/fixtures')

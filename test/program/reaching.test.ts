@@ -26,7 +26,7 @@ test('gives up after its patience, whatever is collected meanwhile', async () =>
   const tooLong = new AbortController()
   const stopper = setTimeout(() => tooLong.abort(), 10_000)
   try {
-    await reach(store, { probe: false, signal: tooLong.signal, patienceMs: 500 })
+    await reach(store, { probe: false, signal: tooLong.signal, giveUpAfterMs: 500 })
     assert.unreachable('it was reached')
   } catch (error) {
     assert.match((error as Error).message, /signature does not match/)

@@ -175,7 +175,7 @@ test('a project whose slow read ends leaves none in memory that was asked for af
 }) => {
   const tiny = bench.another({ memoryMaxBytes: 1 })
   const other = projectName('other')
-  for (const name of [project, other]) await tiny.write(name, createProject())
+  for (const name of [other, project]) await tiny.write(name, createProject())
   const [begun, finished] = [createDeferred<void>(), createDeferred<void>()]
   const work = () => {
     begun.resolve()

@@ -281,7 +281,8 @@ function operationsOf(record: WriteRecord, inLog: ReadonlySet<string>): Operatio
   if (!binding && tries.some((one) => isOpen(one.end))) {
     const tells = committing.includes(action.kind)
     const answer = tells ? 'done' : null
-    const open = { ...common, id: `${id} sent again`, returnedAt: Number.POSITIVE_INFINITY, answer }
+    const name = answered ? `${id} sent again` : id
+    const open = { ...common, id: name, returnedAt: Number.POSITIVE_INFINITY, answer }
     if (!tells || inLog.has(id)) operations.push(open)
   }
   return operations

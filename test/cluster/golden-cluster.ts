@@ -1,5 +1,5 @@
 /** The golden cluster log and announcements: every kind of decision, and what a build of tomorrow may add. */
-import { atOf, sha256 } from './golden-log.ts'
+import { atOf, digitsOf, sha256 } from '../git/golden-log.ts'
 
 /** Two decisions of version 0, then a rollout to format 2 and back; by key below `cluster/`. */
 export function clusterFiles(): Map<string, string> {
@@ -11,7 +11,7 @@ export function clusterFiles(): Map<string, string> {
     const made = { seq, previous, transactionId, at: atOf(seq) }
     const [version, build] = seq > 2 ? [1, '0.4.0'] : [0, '0.1.0']
     const line = `${JSON.stringify({ version, ...made, build, ...decision })}\n`
-    files.set(`log/${String(seq).padStart(20, '0')}.json`, line)
+    files.set(`log/${digitsOf(seq)}.json`, line)
     previous = sha256(line)
   }
   for (const said of announcements) {
@@ -35,6 +35,8 @@ const decisions = [
   { kind: 'target', format: 1, acceptIrreversible: false },
 ]
 
+const today = { build: '0.4.0', reads: [1, 2], writes: [1, 2], clusterSeq: 12 }
+
 const announcements = [
   {
     version: 0,
@@ -52,10 +54,7 @@ const announcements = [
     version: 1,
     replicaId: 'of-0.4',
     role: 'replica',
-    build: '0.4.0',
-    reads: [1, 2],
-    writes: [1, 2],
-    clusterSeq: 12,
+    ...today,
     startedAt: atOf(11),
     at: atOf(12),
     draining: false,
@@ -67,10 +66,7 @@ const announcements = [
     version: 1,
     replicaId: 'job',
     role: 'migrate',
-    build: '0.4.0',
-    reads: [1, 2],
-    writes: [1, 2],
-    clusterSeq: 12,
+    ...today,
     startedAt: atOf(12),
     at: atOf(12),
     draining: false,
