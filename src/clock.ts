@@ -4,6 +4,8 @@ export interface Clock {
   nowMs(): number
   /** Milliseconds that only grow; stops while the machine is suspended. */
   monotonicMs(): number
+  /** Milliseconds since the machine was started, those included in which it was suspended; coarse, and slower to ask. */
+  bootMs(): number
   /**
    * Calls `work` once after some time.
    * @param delayMs 0 or more

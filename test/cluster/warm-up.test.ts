@@ -106,6 +106,7 @@ test('what was opened is followed for a while, and less and less where nobody wr
   const clock = {
     ...systemClock,
     monotonicMs: () => nowMs,
+    bootMs: () => nowMs,
     schedule(delayMs: number, work: () => void) {
       due.push({ atMs: nowMs + delayMs, work })
       return () => {}

@@ -272,11 +272,12 @@ rule('a read as of a commit needs no probe, and ends with its incarnation', asyn
 })
 
 rule(
-  'the age of a stale answer is the larger of both clocks: a suspended machine stops one',
+  'a machine that was suspended knows how old an answer is, though its wall clock was set back',
   async (scene) => {
     await begin(scene)
     scene.always({}, courses.refused())
     scene.replicas.hold(scene.replica('a'), 400_000, true)
+    scene.replica('a').actor.wallErrorMs = -3_600_000
     await scene.sleep(400_100)
     await fails(scene.read('a', 'f'), 'store_unavailable')
   },

@@ -165,6 +165,7 @@ function createClock(world: World, actor: Actor): Clock {
   return {
     nowMs: () => Math.floor(epochMs + world.nowMs() + actor.wallErrorMs),
     monotonicMs,
+    bootMs: () => world.nowMs(),
     schedule: (delayMs, work) => at(monotonicMs() + delayMs + lateness.fraction(), work),
     soon: (work) => void world.after(0, work, actor),
   }

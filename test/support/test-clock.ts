@@ -15,6 +15,7 @@ export function createTestClock(): TestClock {
   return {
     nowMs: () => systemClock.nowMs() + offsetMs,
     monotonicMs,
+    bootMs: monotonicMs,
     soon: systemClock.soon,
     schedule(delayMs, work) {
       const cancel = () => {
