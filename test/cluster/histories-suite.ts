@@ -38,7 +38,7 @@ export function playHistories(family: Family, wanted: number): void {
       assert.equal(failures, [], `HISTORY_SEED=${at}`)
     }
     console.log([...met].map(([name, number]) => `${name}: ${number}`).join(', '))
-    if (histories >= 100)
+    if (histories >= 30)
       assert.equal(
         [...essential, ...(family.readsPinned ? ['read pinned'] : [])].filter(
           (name) => !met.has(name),

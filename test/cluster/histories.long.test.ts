@@ -1,5 +1,5 @@
 import { playHistories } from './histories-suite.ts'
 import { bare, real } from './history-files.ts'
 
-playHistories(bare, 150)
-playHistories(real, 150)
+playHistories(bare, 35)
+playHistories(real, 35)

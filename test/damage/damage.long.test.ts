@@ -1,6 +1,7 @@
 /**
- * Every object of a project, and of what all projects share, one after the other, damaged in every way: never a wrong byte, nothing
- * but a 503 that names the object and what to do, no write acknowledged that does not last, and nobody else notices.
+ * Every object of a project, and of what all projects share, one after the other, damaged in ways that are drawn, or
+ * (`DAMAGES=all`) in every way: never a wrong byte, nothing but a 503 that names the object and what to do, no write acknowledged
+ * that does not last, and nobody else notices.
  */
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -19,17 +20,18 @@ import { makeWorld, type World } from './world.ts'
 const mib = 2 ** 20
 const seed = drawSeed('damage')
 
-/** Most entries are alike, and there are many: of each some of what can happen. */
-const drawnOfEntry = 3
-/** On a real bucket each case takes longer. */
-const drawnOfKind = 6
+const isWhole = process.env.DAMAGES === 'all'
+/** Of each object that is damaged, one of each group; of entries, which are many and alike, fewer. */
+const drawnOfObject = groups.length
+const drawnOfEntry = isWhole ? 3 : 1
 
 allOf('the file store', async (folder) => openFileStore(join(folder, 'store')), {
   objectsOf: (world, kind) => objectsOf(world, kind),
-  draw: (damages, chance) =>
-    damages[0]?.kind === 'entry that a checkpoint covers'
-      ? drawn(damages, drawnOfEntry, chance)
-      : damages,
+  draw(damages, chance) {
+    const isAlike = damages[0]?.kind === 'entry that a checkpoint covers'
+    if (isWhole && !isAlike) return damages
+    return drawn(damages, isAlike ? drawnOfEntry : drawnOfObject, chance)
+  },
 })
 
 if (requireServers('damage: MinIO', 'minio')) {
@@ -48,7 +50,8 @@ if (requireServers('damage: MinIO', 'minio')) {
   }
   const some = {
     objectsOf: (world: World, kind: Kind, chance: Chance) => [chance.pick(objectsOf(world, kind))],
-    draw: (damages: Damage[], chance: Chance) => drawn(damages, drawnOfKind, chance),
+    draw: (damages: Damage[], chance: Chance) =>
+      drawn(damages, isWhole ? drawnOfObject : 2, chance),
   }
   allOf('MinIO', open, some, () => server.stop())
 }

@@ -16,6 +16,7 @@ async function run(filters: string[], options: Partial<RunOptions> = {}) {
     long: false,
     filters,
     jobs: 2,
+    runsAlone: () => false,
     fileLimitMs: 60_000,
     totalLimitMs: 60_000,
     skipsFail: false,
@@ -36,6 +37,12 @@ runner('adds files up, and prints the whole output of one that failed', async ()
   assert.is(last, '3 passed, 1 failed')
   assert.match(text, 'the sentence that tells why')
   assert.match(text, /^FAIL red\.test\.js/m)
+  assert.match(text, /^ok {3}green\.test\.js/m)
+})
+
+runner('a file that runs alone waits for all others', async () => {
+  const { text } = await run(['green', 'red'], { runsAlone: (path) => path === 'green.test.js' })
+  assert.ok(text.indexOf('red.test.js') < text.indexOf('ok   green.test.js'))
   assert.match(text, /^ok {3}green\.test\.js/m)
 })
 

@@ -3,7 +3,7 @@
  * for ever for one that left something open; here the first is a failure, and the second is killed and is one too.
  */
 import { existsSync, readdirSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { startProcess } from './processes.ts'
 
 export interface RunOptions {
@@ -17,6 +17,8 @@ export interface RunOptions {
   filters: string[]
   /** How many files run at the same time. */
   jobs: number
+  /** Which of them run alone, after all others; told the path inside `folder`. */
+  runsAlone(path: string): boolean
   /** Milliseconds until a file is killed. */
   fileLimitMs: number
   /** Milliseconds until whatever still runs is killed. */
@@ -39,8 +41,8 @@ export async function runTests(options: RunOptions): Promise<Counts> {
   const skips: string[] = []
   const startMs = performance.now()
   const endMs = startMs + options.totalLimitMs
-  const worker = async () => {
-    for (let file = files.shift(); file !== undefined; file = files.shift()) {
+  const work = async (left: string[]) => {
+    for (let file = left.shift(); file !== undefined; file = left.shift()) {
       const result = await runFile(file, endMs, options)
       for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += result[key]
       skips.push(...result.skips)
@@ -50,7 +52,10 @@ export async function runTests(options: RunOptions): Promise<Counts> {
     options.print(`no test file in ${options.folder} matches`)
     total.failed++
   }
-  await Promise.all(Array.from({ length: options.jobs }, worker))
+  const alone = files.filter(options.runsAlone)
+  const together = files.filter((path) => !alone.includes(path))
+  await Promise.all(Array.from({ length: options.jobs }, () => work(together)))
+  await work(alone)
   for (const line of skips) options.print(line)
   options.print(`took ${((performance.now() - startMs) / 1_000).toFixed(0)} s`)
   options.print(formatCounts(total))
@@ -72,22 +77,20 @@ function findTests({ folder, sources, long, filters }: RunOptions): string[] {
       .filter((path) => !/(^|\/)fixtures\//.test(path))
       .filter((path) => existsSync(join(sources, path.replace(/js$/, 'ts'))))
       .filter((path) => filters.length === 0 || filters.some((text) => path.includes(text)))
-      .map((path) => join(folder, path))
       .sort()
   )
 }
 
-async function runFile(file: string, endMs: number, options: RunOptions) {
+async function runFile(path: string, endMs: number, options: RunOptions) {
   const startMs = performance.now()
   const limitMs = Math.min(options.fileLimitMs, endMs - startMs)
-  const { output, exit } = await runToEnd(file, limitMs)
+  const { output, exit } = await runToEnd(join(options.folder, path), limitMs)
   const result = judge(output, exit, options.skipsFail)
   const seconds = ((performance.now() - startMs) / 1_000).toFixed(1)
   const verdict = result.failed === 0 ? 'ok  ' : 'FAIL'
   const reason = result.reason === undefined ? '' : `: ${result.reason}`
   if (result.failed > 0) options.print(output.trimEnd())
-  const name = relative(options.folder, file)
-  options.print(`${verdict} ${name} (${formatCounts(result)}) ${seconds} s${reason}`)
+  options.print(`${verdict} ${path} (${formatCounts(result)}) ${seconds} s${reason}`)
   return result
 }
 
