@@ -129,7 +129,9 @@ export async function playHistory(family: Family, seed: number): Promise<Verdict
 
   const script = async () => {
     const files = await family.create(reachOf(readerOf('operator', 1)))
-    const weather = chance.happens(0.5) ? drawWeather(world, names, lastsMs) : fairWeather(world)
+    const weather = chance.happens(0.5)
+      ? drawWeather(world, names, { fromMs: 0, lastsMs })
+      : fairWeather(world)
     const killing = chance.pick([0, 0.002, 0.01])
     store.setWeather((call) => {
       const actor = actors.get(call.replica)

@@ -22,7 +22,7 @@ import { createVirtualLock, type LockMode } from './lock.ts'
 import { make } from './make.ts'
 import { createReplicas, type Replica } from './replicas.ts'
 import { createVirtualStore, fairWeather, type VirtualStore } from './store.ts'
-import { drawWeather, type Interruption } from './weather.ts'
+import { drawWeather, type Interruption, type Season } from './weather.ts'
 import { type Actor, createWorld } from './world.ts'
 
 export interface ScheduleResult {
@@ -64,7 +64,8 @@ export async function runSchedule(
     : chance.pick([[0.5], [2], [2, 20], [5, 200, 3_000], [20, 15_000]])
   const lastsMs = isCluster ? 400_000 : Math.max(...thinkMs) * 6 + 100
   const actors = new Map<string, Actor>()
-  const weather = drawWeather(world, names, lastsMs, (name, how) => interrupt(name, how))
+  const season: Season = { fromMs: 0, lastsMs }
+  const weather = drawWeather(world, names, season, (name, how) => interrupt(name, how))
   const store = createVirtualStore(world, weather, (key, body, bucket) => {
     const wrong = judgeCreated(bucket, key, body)
     if (wrong !== null) journal.violations.push(wrong)
@@ -139,7 +140,7 @@ export async function runSchedule(
       if (chance.happens(0.7) && replicas.running[0])
         await clients.write(record, replicas.running[0], 5_000)
     }
-    if (chance.happens(0.05) && replicas.running[0]) await fill(replicas.running[0])
+    if (chance.happens(0.05)) await fill()
     const many = chance.between(2, 6)
     const operations = Math.ceil(chance.between(12, 26) / many) * (isCluster ? 3 : 1)
     const evolving = evolution?.evolve(() => isHealing)
@@ -151,14 +152,21 @@ export async function runSchedule(
   }
 
   /** So many entries that some of them are rolled into a checkpoint. */
-  async function fill(replica: Replica): Promise<void> {
-    const many = chance.pick([70, 70, 70, 280])
-    for (let i = 0; i < many && replica.actor.alive; i++) {
-      // What a newer checkpoint took the place of goes an hour later.
-      if (i === 210) await world.sleep(3_700_000)
-      const action: Change = { kind: 'put', file: 'f', value: `filled ${i}` }
-      const one = await clients.write(clients.newWrite('p', action, i % 10 === 0), replica, 5_000)
-      if (one.end !== 'answered') return
+  async function fill(): Promise<void> {
+    const many = chance.pick([70, 70, 340])
+    let unknown = 0
+    for (let i = 0; i < many && unknown < 10; i++) {
+      // What a newer checkpoint took the place of goes an hour later, and the parts of what was joined, and shall meet troubles then.
+      if (i === 210 || i === 290) {
+        await world.sleep(3_700_000)
+        Object.assign(season, { fromMs: world.nowMs(), lastsMs: 60_000 })
+      }
+      const [replica] = replicas.running
+      if (replica === undefined) return
+      const change: Change = { kind: 'put', file: 'f', value: `filled ${i}` }
+      const action = i === 0 ? ({ kind: 'create' } as const) : change
+      const one = await clients.write(clients.newWrite('p', action, i % 10 === 1), replica, 5_000)
+      if (one.end !== 'answered') unknown++
     }
   }
 

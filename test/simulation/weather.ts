@@ -70,19 +70,27 @@ interface Outage {
   refuses: boolean
 }
 
+/** When there are troubles; another may begin where nothing happened for long. */
+export interface Season {
+  fromMs: number
+  /** They end about then: outages begin before, calls go wrong for as long again. */
+  lastsMs: number
+}
+
 /**
  * @param replicas names, for outages that one of them alone sees
- * @param lastsMs troubles end about then: outages begin before, calls go wrong for as long again
  * @param interrupt kills a process by its name, holds or suspends it, while it waits for an answer or just when it has it
  */
 export function drawWeather(
   world: World,
   replicas: string[],
-  lastsMs: number,
+  season: Season,
   interrupt?: (process: string, how: Interruption) => void,
 ): Weather {
   const chance = world.chance.fork()
   const severity = chance.pick([0, 0.03, 0.1, 0.3])
+  // Rare, and where much goes wrong little comes so far that it is deleted.
+  const severityOfDeletes = chance.pick([severity, 0.4])
   const base = chance.pick([0.3, 1, 4])
   const refusing = chance.pick([0, 0, 0.7])
   const interrupting = interrupt ? chance.pick([0, 0, 0, 0, 0.005, 0.02]) : 0
@@ -94,7 +102,7 @@ export function drawWeather(
     list: some(listTroubles, chance),
   }
   const outages = Array.from({ length: chance.pick([0, 0, 1, 2]) }, () =>
-    drawOutage(chance, replicas, lastsMs),
+    drawOutage(chance, replicas, season.lastsMs),
   ).filter((outage, at) => world.lets(`outage ${at + 1}: ${describeOutage(outage)}`))
   const met = new Map<string, number>()
   /** Creates whose last attempt left open whether it took effect. */
@@ -107,20 +115,22 @@ export function drawWeather(
     const label = times === 1 ? name : `${name} (${times})`
     const drawn = world.chanceOf(label)
     const effect = base * (0.2 + drawn.fraction())
-    const outage = outages.find((one) => covers(one, call, world.nowMs()))
+    const sinceMs = world.nowMs() - season.fromMs
+    const outage = outages.find((one) => covers(one, call, sinceMs))
     if (outage) return away(outage, drawn, effect)
-    if (drawn.happens(interrupting) && world.nowMs() < lastsMs) {
+    if (drawn.happens(interrupting) && sinceMs < season.lastsMs) {
       const how = drawn.pick(interruptions)
       if (world.lets(`${label}: ${how} meanwhile`))
         world.after(drawn.fraction() * 2 * effect, () => interrupt?.(call.replica, how))
     }
     const troubles = kinds[call.operation]
-    const isCalm = world.nowMs() > 2 * lastsMs
+    const isCalm = sinceMs > 2 * season.lastsMs
     if (open.delete(name) && drawn.happens(refusing)) {
       const refusal = (createTroubles[drawn.pick(refusals)] as Trouble)(call, drawn, effect)
       if (world.lets(`${label}: ${refusal.name} after that`)) return refusal
     }
-    if (troubles.length > 0 && drawn.happens(severity) && !isCalm) {
+    const odds = call.operation === 'delete' ? severityOfDeletes : severity
+    if (troubles.length > 0 && drawn.happens(odds) && !isCalm) {
       const trouble = drawn.pick(troubles)(call, drawn, effect)
       if (world.lets(`${label}: ${trouble.name}`)) {
         if (call.operation === 'create' && leavesOpen.has(trouble.name)) open.add(name)
@@ -175,9 +185,9 @@ function drawOutage(chance: Chance, replicas: string[], lastsMs: number): Outage
   }
 }
 
-function covers(outage: Outage, call: Call, nowMs: number): boolean {
+function covers(outage: Outage, call: Call, sinceMs: number): boolean {
   const there = outage.replica === null || call.replica.startsWith(`${outage.replica}#`)
-  return there && nowMs >= outage.fromMs && nowMs < outage.untilMs
+  return there && sinceMs >= outage.fromMs && sinceMs < outage.untilMs
 }
 
 /** Some of what an outage swallows lands all the same. */
