@@ -2,16 +2,18 @@
  * Bytes that all requests together may hold in memory: bodies from before they are read until they are answered, and answers
  * that are large. Who finds too little waits its turn.
  */
+import type { EventEmitter } from 'node:events'
 import { ServiceError } from '../errors.ts'
 
 export interface ByteBudget {
   /**
    * Takes bytes from the budget; more than the whole of it counts as the whole.
    * @param sizeBytes 0 or more
+   * @param client told of by its event `close`: who went away need not wait; nobody by default
    * @returns what gives them back; to call it twice does nothing
-   * @throws overloaded past the waiting time, or where too many wait; client_gone where the signal aborts
+   * @throws overloaded past the waiting time, or where too many wait; client_gone
    */
-  take(sizeBytes: number, signal?: AbortSignal): Promise<() => void>
+  take(sizeBytes: number, client?: EventEmitter): Promise<() => void>
   /** Bytes that are taken. */
   readonly takenBytes: number
 }
@@ -57,7 +59,7 @@ export function createByteBudget(options: {
     get takenBytes() {
       return takenBytes
     },
-    take(asked, signal) {
+    take(asked, client) {
       const lane = asked <= smallBytes ? small : large
       const sizeBytes = Math.min(asked, lane.limitBytes)
       const fits = () => takenBytes + sizeBytes <= lane.limitBytes
@@ -77,7 +79,7 @@ export function createByteBudget(options: {
         const timer = setTimeout(() => leave(overloaded()), waitMs)
         const finish = () => {
           clearTimeout(timer)
-          signal?.removeEventListener('abort', gone)
+          client?.off('close', gone)
         }
         const waiter: Waiter = {
           sizeBytes,
@@ -89,7 +91,7 @@ export function createByteBudget(options: {
             return true
           },
         }
-        signal?.addEventListener('abort', gone)
+        client?.once('close', gone)
         lane.waiting.push(waiter)
       })
     },

@@ -27,8 +27,7 @@ export async function readBody(
   const declared = declaredBytes(request)
   if (declared === 0) return { bytes: Buffer.alloc(0), release() {} }
   if (declared !== null && declared > limits.maxBytes) throw await tooLarge(request, limits)
-  const signal = closed(request)
-  const release = await budget.take(declared ?? limits.maxBytes, signal)
+  const release = await budget.take(declared ?? limits.maxBytes, request)
   try {
     const bytes = await collect(request, limits)
     if (bytes === 'too large') throw await tooLarge(request, limits)
@@ -95,11 +94,4 @@ function discard(request: IncomingMessage, maxBytes: number): Promise<void> {
     request.on('data', onData).on('end', done).on('close', done).on('error', done)
     if (request.readableEnded || request.destroyed) done()
   })
-}
-
-function closed(request: IncomingMessage): AbortSignal {
-  const controller = new AbortController()
-  // Each request closes: without a reason of ours every abort would make an exception with its stack.
-  request.once('close', () => controller.abort('the request is closed'))
-  return controller.signal
 }

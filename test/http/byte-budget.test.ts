@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { isServiceError } from '../../src/errors.ts'
@@ -81,10 +82,10 @@ test('nobody waits for ever, nor do too many wait', async () => {
 test('who goes away while waiting makes room for who waits behind', async () => {
   const budget = createByteBudget(options)
   const give = await budget.take(400)
-  const controller = new AbortController()
-  const gone = budget.take(700, controller.signal).catch((error) => error)
+  const client = new EventEmitter()
+  const gone = budget.take(700, client).catch((error) => error)
   const behind = budget.take(200)
-  controller.abort()
+  client.emit('close')
   assert.ok(isServiceError(await gone, 'client_gone'))
   ;(await behind)()
   give()
