@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { needProgram } from '../test/support/programs.ts'
+import { needProgram, repositoryRoot } from '../test/support/programs.ts'
 import { drawBars } from './chart.ts'
 import {
   type Contender,
@@ -45,26 +45,33 @@ export function makePeerReport(runs: readonly PeerRun[], rows: readonly Result[]
   }
 }
 
-/** Writes JSON, chart and tables. */
+/** Writes JSON, chart and tables, what is judged into the project's README too. */
 export function writePeerReport(report: PeerReport): void {
   writeFileSync(join(folder, 'peers.json'), `${JSON.stringify(report, null, 2)}\n`)
   writeFileSync(join(folder, 'peers.svg'), drawPeers(report))
-  const readme = readFileSync(readmeFile, 'utf8')
-  writeFileSync(readmeFile, putBetweenMarkers(readme, renderPeers(report), 'peers'))
+  for (const [file, text] of [
+    [readmeFile, renderPeers(report)],
+    [join(repositoryRoot, 'README.md'), renderJudged(report)],
+  ] as const) {
+    writeFileSync(file, putBetweenMarkers(readFileSync(file, 'utf8'), text, 'peers'))
+  }
 }
 
 /** What is judged, then what everybody did. */
 export function renderPeers(report: PeerReport): string {
-  const { machine, versions, rows } = report
+  const does = (['reads', 'writes'] as const).map((one) => renderContenders(report, one))
+  return [renderRows(report.rows), ...does, madeOn(report)].join('\n\n')
+}
+
+/** What is judged. */
+export function renderJudged(report: PeerReport): string {
+  return `${renderRows(report.rows)}\n\n${madeOn(report)}`
+}
+
+function madeOn({ machine, versions, rows }: PeerReport): string {
   const { cores, node, platform } = machine
   const date = rows[0]?.at.slice(0, 10)
-  const told = `etcd ${versions.etcd}, git ${versions.git}, Node ${node} on ${platform}, ${cores} cores, ${date}.`
-  const tables = [
-    renderRows(rows),
-    renderContenders(report, 'reads'),
-    renderContenders(report, 'writes'),
-  ]
-  return `${tables.join('\n\n')}\n\n${told}\n`
+  return `etcd ${versions.etcd}, git ${versions.git}, Node ${node} on ${platform}, ${cores} cores, ${date}.\n`
 }
 
 /** One line for the terminal. */

@@ -15,6 +15,7 @@ import {
   judgePeers,
   makePeerReport,
   renderContenderLine,
+  renderJudged,
   renderPeers,
 } from '../../bench/peers-report.ts'
 import { renderLine } from '../../bench/report.ts'
@@ -103,7 +104,10 @@ if (requireServers('the service beside others: etcd', 'etcd', 'git')) {
     assert.match(text, '| this service, 1 replica | 100 (100 to 300) | 1 | 2 | – | wrk, GET |')
     const lines = text.split('\n').filter((line) => /^\| (?!What|Who|---)/.test(line))
     assert.is(lines.length, report.rows.length + contenders.length)
-    assert.match(text, /etcd 3\.\d+\.\d+, git \d+\.\d+/)
+    for (const one of [text, renderJudged(report)]) {
+      assert.match(one, /etcd 3\.\d+\.\d+, git \d+\.\d+/)
+      assert.match(one, '| the same | git commit + push')
+    }
     const first = report.contenders[0] as (typeof report.contenders)[number]
     assert.is(renderContenderLine(first), 'service-reads: 100 (100 to 300), 1, 2, –')
   })
