@@ -69,6 +69,8 @@ export interface Clients {
     timeoutMs: number
   }): Promise<boolean>
   newWrite(project: string, action: Change, keyed: boolean): WriteRecord
+  /** Does something once nobody pauses, and lets whoever wants a pause wait for its end. */
+  inTurn<T>(work: () => Promise<T>): Promise<T>
   /** Lets nobody begin anything, and waits until nobody waits for an answer. @returns what lets them go on */
   pause(): Promise<() => void>
 }
@@ -339,11 +341,18 @@ export function createClients(options: {
     if (isBound && chance.happens(0.2)) await repeat(record, end, chance)
   }
 
+  async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    while (pauses > 0) await world.sleep(50)
+    busy++
+    return work().finally(() => busy--)
+  }
+
   return {
     journal,
     newWrite,
     write,
     read: readFile,
+    inTurn,
     async run({ operations, thinkMs }) {
       const name = `client ${++runs}`
       const memory: Memory = { known: [], seen: new Map() }
@@ -351,9 +360,7 @@ export function createClients(options: {
         const chance = world.chanceOf(`${name} step ${i}`)
         await world.sleep(chance.pick(thinkMs) * chance.fraction())
         if (!world.lets(`${name} step ${i}`)) continue
-        while (pauses > 0) await world.sleep(50)
-        busy++
-        await step(chance, memory).finally(() => busy--)
+        await inTurn(() => step(chance, memory))
       }
     },
     async pause() {

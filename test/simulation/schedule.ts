@@ -165,8 +165,9 @@ export async function runSchedule(
       if (replica === undefined) return
       const change: Change = { kind: 'put', file: 'f', value: `filled ${i}` }
       const action = i === 0 ? ({ kind: 'create' } as const) : change
-      const one = await clients.write(clients.newWrite('p', action, i % 10 === 1), replica, 5_000)
-      if (one.end !== 'answered') unknown++
+      const record = clients.newWrite('p', action, i % 10 === 1)
+      const { end } = await clients.inTurn(() => clients.write(record, replica, 5_000))
+      if (end !== 'answered') unknown++
     }
   }
 
