@@ -157,8 +157,8 @@ export async function runSchedule(
   /** So many entries that some of them are rolled into a checkpoint. */
   async function fill(): Promise<void> {
     const many = chance.pick([70, 70, 340])
-    let unknown = 0
-    for (let i = 0; i < many && unknown < 10; i++) {
+    let unanswered = 0
+    for (let i = 0; i < many && unanswered < 10; i++) {
       // What a newer checkpoint took the place of goes an hour later, and the parts of what was joined, and shall meet troubles then.
       if (i === 210 || i === 290) {
         await world.sleep(3_700_000)
@@ -170,7 +170,7 @@ export async function runSchedule(
       const action = i === 0 ? ({ kind: 'create' } as const) : change
       const record = clients.newWrite('p', action, i % 10 === 1)
       const { end } = await clients.inTurn(() => clients.write(record, replica, 5_000))
-      if (end !== 'answered') unknown++
+      if (end !== 'answered') unanswered++
     }
   }
 
